@@ -1,0 +1,247 @@
+"""Every error that hepacalc raises on purpose, in one tree.
+
+::
+
+    HepacalcError
+    ├── InputError                 what was sent cannot be used
+    │   ├── StudyNotFound          IN-01   the path does not exist or cannot be opened
+    │   ├── NotAStudy              IN-02   nothing in it is a CT image
+    │   ├── UnsupportedModality    IN-03   images, but not CT
+    │   ├── SeriesNotFound         IN-04   the series asked for is not there
+    │   ├── NoSuitableSeries       IN-05   CT, but no series that can be measured
+    │   ├── DamagedFile            IN-06   truncated, bit-flipped or undecodable
+    │   ├── UnsafeArchive          IN-07   zip bomb, path traversal, encrypted
+    │   └── InvalidPixelValues     IN-08   NaN, infinite, not a CT number
+    ├── GeometryError              where the voxels lie cannot be trusted
+    │   ├── TooFewSlices           GEO-01
+    │   ├── InconsistentSlices     GEO-02  sizes, orientations or positions disagree
+    │   ├── UnsupportedGeometry    GEO-03  missing or uneven slices
+    │   └── GridMismatch           GEO-04  a mask on another grid than the scan
+    ├── LiverError
+    │   ├── NoUsableLiver          LIV-01  no liver in view
+    │   ├── InvalidLiverMask       LIV-02  empty, not a mask
+    │   └── SegmenterUnavailable   LIV-03  unknown name, or its weights are not there
+    ├── MeasurementError           MEA-01  a number was asked of voxels that cannot give it
+    │   └── InvalidCalibration     MEA-02  the site's calibration file
+    ├── OutputError                OUT-01  the results cannot be written
+    ├── MissingDependency          DEP-01  an optional part is not installed
+    └── UsageError                 USE-01  arguments that contradict each other
+
+Messages say what was wanted, what was found and, in ``hint``, what to do. They may carry DICOM UIDs,
+never names. ``STATUS`` maps each branch to the exit status of the command line, the HTTP status and
+the FHIR issue type.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+__all__ = [
+    "STATUS",
+    "DamagedFile",
+    "GeometryError",
+    "GridMismatch",
+    "HepacalcError",
+    "InconsistentSlices",
+    "InputError",
+    "InvalidCalibration",
+    "InvalidLiverMask",
+    "InvalidPixelValues",
+    "LiverError",
+    "MeasurementError",
+    "MissingDependency",
+    "NoSuitableSeries",
+    "NoUsableLiver",
+    "NotAStudy",
+    "OutputError",
+    "SegmenterUnavailable",
+    "SeriesNotFound",
+    "Status",
+    "StudyNotFound",
+    "TooFewSlices",
+    "UnsafeArchive",
+    "UnsupportedGeometry",
+    "UnsupportedModality",
+    "UsageError",
+]
+
+
+class Status(NamedTuple):
+    """How one branch of the tree is told to a shell, to HTTP and to FHIR."""
+
+    exit_status: int
+    http: int
+    fhir: str
+
+
+STATUS: dict[str, Status] = {
+    "IN": Status(3, 422, "invalid"),
+    "GEO": Status(4, 422, "structure"),
+    "LIV": Status(5, 422, "not-found"),
+    "MEA": Status(6, 422, "value"),
+    "OUT": Status(7, 507, "no-store"),
+    "DEP": Status(8, 501, "not-supported"),
+    "USE": Status(2, 400, "required"),
+}
+
+
+class HepacalcError(Exception):
+    """Root of the tree.
+
+    Args:
+        message: what was wanted and what was found, one sentence, no patient data.
+        hint: what to do about it.
+    """
+
+    code: ClassVar[str] = "GEN-00"
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    @property
+    def status(self) -> Status:
+        """Exit status, HTTP status and FHIR issue type of this error."""
+        return STATUS[self.code.split("-")[0]]
+
+    def __str__(self) -> str:
+        return f"{self.code} {type(self).__name__}: {self.message} {self.hint}"
+
+
+class InputError(HepacalcError):
+    """What was sent cannot be used."""
+
+    code = "IN-00"
+
+
+class StudyNotFound(InputError):
+    """The path does not exist or cannot be opened."""
+
+    code = "IN-01"
+
+
+class NotAStudy(InputError):
+    """Nothing at the path is a CT image."""
+
+    code = "IN-02"
+
+
+class UnsupportedModality(InputError):
+    """There are images, but not CT."""
+
+    code = "IN-03"
+
+
+class SeriesNotFound(InputError):
+    """The series that was asked for is not in the study."""
+
+    code = "IN-04"
+
+
+class NoSuitableSeries(InputError):
+    """There is CT, but no series that can be measured."""
+
+    code = "IN-05"
+
+
+class DamagedFile(InputError):
+    """A file is truncated, altered or cannot be decoded."""
+
+    code = "IN-06"
+
+
+class UnsafeArchive(InputError):
+    """An archive expands too far, leaves its folder or is encrypted."""
+
+    code = "IN-07"
+
+
+class InvalidPixelValues(InputError):
+    """Voxels are NaN, infinite or cannot be CT numbers."""
+
+    code = "IN-08"
+
+
+class GeometryError(HepacalcError):
+    """Where the voxels lie cannot be trusted."""
+
+    code = "GEO-00"
+
+
+class TooFewSlices(GeometryError):
+    """Too few slices for a volume."""
+
+    code = "GEO-01"
+
+
+class InconsistentSlices(GeometryError):
+    """Sizes, orientations or positions of the slices disagree."""
+
+    code = "GEO-02"
+
+
+class UnsupportedGeometry(GeometryError):
+    """Slices are missing or unevenly spaced."""
+
+    code = "GEO-03"
+
+
+class GridMismatch(GeometryError):
+    """A mask lies on another grid than the scan."""
+
+    code = "GEO-04"
+
+
+class LiverError(HepacalcError):
+    """The liver could not be had."""
+
+    code = "LIV-00"
+
+
+class NoUsableLiver(LiverError):
+    """No usable liver is in view."""
+
+    code = "LIV-01"
+
+
+class InvalidLiverMask(LiverError):
+    """The mask that was given is empty or no mask."""
+
+    code = "LIV-02"
+
+
+class SegmenterUnavailable(LiverError):
+    """The segmenter that was asked for is unknown or lacks its weights."""
+
+    code = "LIV-03"
+
+
+class MeasurementError(HepacalcError):
+    """A number was asked of voxels that cannot give it."""
+
+    code = "MEA-01"
+
+
+class InvalidCalibration(MeasurementError):
+    """The site's calibration file cannot be used."""
+
+    code = "MEA-02"
+
+
+class OutputError(HepacalcError):
+    """The results cannot be written."""
+
+    code = "OUT-01"
+
+
+class MissingDependency(HepacalcError):
+    """An optional part of hepacalc is not installed."""
+
+    code = "DEP-01"
+
+
+class UsageError(HepacalcError):
+    """The arguments contradict each other."""
+
+    code = "USE-01"
