@@ -51,12 +51,15 @@ class Geometry:
 
     def to_world(self, index: Any) -> FloatArray:
         """Return LPS mm ``(..., 3)`` as ``(x, y, z)`` for array indices ``(..., 3)`` as ``(z, y, x)``."""
-        return np.asarray(index, float) @ self.affine[:3, :3].T + self.affine[:3, 3]
+        index_array: FloatArray = np.asarray(index, float)
+        world: FloatArray = index_array @ self.affine[:3, :3].T + self.affine[:3, 3]
+        return world
 
     def to_index(self, world: Any) -> FloatArray:
         """Return fractional array indices ``(..., 3)`` as ``(z, y, x)`` for LPS mm ``(..., 3)``."""
         inverse = np.linalg.inv(self.affine)
-        return np.asarray(world, float) @ inverse[:3, :3].T + inverse[:3, 3]
+        index: FloatArray = np.asarray(world, float) @ inverse[:3, :3].T + inverse[:3, 3]
+        return index
 
     def crop(self, box: Slices3) -> Geometry:
         """Return the grid of ``array[box]`` (slices with step 1)."""
