@@ -1,0 +1,202 @@
+"""The liver segmenter that comes with hepacalc: a small network at 4 mm, then a refinement at 2 mm.
+
+Offline, deterministic, on the CPU. The weights are data: ``weights/liver.onnx`` (input ``[1, 1, X, Y, Z]`` in RAS
+at 4 mm, ``(clip(HU, -200, 300) + 200) / 250``; output one logit per voxel).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import expit
+
+from hepacalc.errors import NoUsableLiver
+from hepacalc.liver.refine import Refined, largest_component, refine, robust_mean_sd
+from hepacalc.liver.resample import IsoGrid, iso_grid, shrink, spread
+from hepacalc.records import LiverMask, Volume
+
+__all__ = ["EmbeddedSegmenter"]
+
+F32 = NDArray[np.float32]
+COARSE_MM = 4.0
+FINE_MM = 2.0
+MARGIN_MM = 26.0
+SMALLEST_ML = 60.0
+LARGEST_ML = 6000.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedSegmenter:
+    """Finds the liver with the network that is part of the package.
+
+    Args:
+        threads: threads for the network.
+    """
+
+    threads: int = 2
+    name: str = "embedded"
+    version: str = "baseline-1"
+
+    def segment(self, volume: Volume, *, progress: Callable[[str, float], None] | None = None) -> LiverMask:
+        """Return the liver of a scan.
+
+        Args:
+            volume: CT in HU, any orientation; the grid must be orthogonal.
+            progress: called with a word and a fraction 0-1.
+
+        Raises:
+            NoUsableLiver: no liver in view, or nothing that can be trusted to be one.
+        """
+        tell = progress or (lambda _word, _part: None)
+        turn = volume.geometry.canonical()
+        hu = turn.apply(volume.hu)
+        spacing = turn.geometry.spacing_mm
+        tell("looking for the liver", 0.0)
+        coarse_grid = iso_grid(turn.geometry.shape, spacing, COARSE_MM)
+        coarse = shrink(hu, coarse_grid)
+        probability = _probability(coarse, self.threads)
+        start = largest_component(probability > 0.5)
+        _check(start, probability, coarse)
+        tell("drawing its contour", 0.5)
+        grid, fine_hu, fine_p = _around(hu, spacing, coarse_grid, start, probability)
+        refined = refine(fine_hu, fine_p, FINE_MM)
+        smooth = ndimage.gaussian_filter(refined.mask.astype(np.float32), 0.6)
+        mask = spread(smooth, grid, 0.5)
+        if not mask.any():
+            raise NoUsableLiver(
+                "a liver was wanted, but what looked like one vanished when its contour was drawn.",
+                hint="Give a mask with --liver-mask, or send a scan that shows the upper abdomen.",
+            )
+        confidence, warnings = _trust(refined, fine_hu, fine_p)
+        tell("liver found", 1.0)
+        native = np.ascontiguousarray(turn.undo(mask))
+        return LiverMask(native, volume.geometry, self.name, self.version, confidence, warnings)
+
+
+@lru_cache(maxsize=2)
+def _session(threads: int) -> Any:
+    """Load the network once a process."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 3
+    weights = files("hepacalc.liver").joinpath("weights/liver.onnx").read_bytes()
+    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+
+
+def _probability(coarse: F32, threads: int) -> F32:
+    """Return the probability of liver on the 4 mm grid ``(z, y, x)`` (z up, y back, x left)."""
+    body = largest_component(ndimage.binary_opening(coarse > -300, iterations=1))
+    out = np.zeros(coarse.shape, np.float32)
+    if not body.any():
+        return out
+    box = ndimage.find_objects(body.astype(np.int8))[0]
+    ys, xs = (slice(max(s.start - 2, 0), s.stop + 2) for s in box[1:])
+    part = coarse[:, ys, xs]
+    # the network wants (x to the right, y to the front, z up)
+    ras = np.transpose(part[:, ::-1, ::-1], (2, 1, 0))
+    scaled = (np.clip(ras, -200, 300) + 200) / 250
+    pad = [(0, -n % 16) for n in scaled.shape]
+    wide = np.pad(scaled, pad).astype(np.float32)[None, None]
+    logit = _session(threads).run(None, {"x": wide})[0][0, 0]
+    nx, ny, nz = scaled.shape
+    out[:, ys, xs] = np.transpose(expit(logit[:nx, :ny, :nz]), (2, 1, 0))[:, ::-1, ::-1]
+    return out
+
+
+def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
+    """Refuse what cannot be a liver.
+
+    Raises:
+        NoUsableLiver: too small, too large, or not of liver density.
+    """
+    volume_ml = float(start.sum()) * COARSE_MM**3 / 1000
+    hint = "Send a scan that shows the upper abdomen, or give the liver with --liver-mask."
+    if volume_ml < SMALLEST_ML:
+        found = "nothing that looks like a liver" if volume_ml == 0 else f"only {volume_ml:.0f} mL that looks like one"
+        raise NoUsableLiver(
+            f"a liver was wanted; the scan shows {found} (at least {SMALLEST_ML:.0f} mL needed).", hint=hint
+        )
+    if volume_ml > LARGEST_ML:
+        raise NoUsableLiver(
+            f"a liver was wanted; what looks like one measures {volume_ml:.0f} mL, more than {LARGEST_ML:.0f} mL.",
+            hint=hint,
+        )
+    mean, spread_hu = robust_mean_sd(coarse[start])
+    surest = float(np.quantile(probability[start], 0.9))
+    if not -30 <= mean <= 260 or spread_hu > 70 or surest < 0.8:
+        raise NoUsableLiver(
+            f"a liver was wanted; what looks most like one has {mean:.0f} +- {spread_hu:.0f} HU at a confidence of "
+            f"{surest:.2f}, which is no liver that can be used.",
+            hint=hint,
+        )
+
+
+def _around(
+    hu: NDArray[Any],
+    spacing: tuple[float, float, float],
+    coarse_grid: IsoGrid,
+    start: NDArray[np.bool_],
+    probability: F32,
+) -> tuple[IsoGrid, F32, F32]:
+    """Return the 2 mm grid around the coarse liver, with HU and probability on it."""
+    found = ndimage.find_objects(start.astype(np.int8))[0]
+    box = tuple((s.start * COARSE_MM - MARGIN_MM, s.stop * COARSE_MM + MARGIN_MM) for s in found)
+    grid = iso_grid(coarse_grid.source_shape, spacing, FINE_MM, box)
+    fine_hu = shrink(hu, grid)
+    positions = [
+        (grid.start_mm[a] + np.arange(grid.shape[a]) * FINE_MM - coarse_grid.start_mm[a]) / COARSE_MM for a in range(3)
+    ]
+    lows = [int(max(np.floor(p[0]), 0)) for p in positions]
+    highs = [int(min(np.ceil(p[-1]) + 1, n)) for p, n in zip(positions, coarse_grid.shape, strict=True)]
+    part = probability[tuple(slice(a, b) for a, b in zip(lows, highs, strict=True))]
+    for axis, (position, low) in enumerate(zip(positions, lows, strict=True)):
+        part = _interpolate(part, position - low, axis)
+    return grid, fine_hu, np.ascontiguousarray(part)
+
+
+def _interpolate(array: F32, position: NDArray[np.float64], axis: int) -> F32:
+    """Interpolate linearly along one axis, held constant beyond the ends."""
+    n = array.shape[axis]
+    position = np.clip(position, 0, n - 1)
+    low = np.minimum(np.floor(position).astype(int), max(n - 2, 0))
+    high = np.minimum(low + 1, n - 1)
+    part = (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+    return np.asarray(np.take(array, low, axis) * (1 - part) + np.take(array, high, axis) * part, np.float32)
+
+
+def _trust(refined: Refined, hu: F32, probability: F32) -> tuple[float, tuple[str, ...]]:
+    """Return a confidence 0-1 and warnings from what the network, the edge and the grey values say."""
+    warnings: list[str] = []
+    inside = probability[refined.mask]
+    unsure = float(((inside > 0.2) & (inside < 0.8)).mean())
+    mean, sd = robust_mean_sd(hu[refined.mask])
+    confidence = 0.97 - 1.2 * max(unsure - 0.12, 0.0)
+    if refined.fell_back:
+        confidence -= 0.2
+        warnings.append(
+            f"the liver's edge is hard to see: drawing it sharply would change the volume by {refined.volume_ratio - 1:+.0%}, "
+            "so the network's own contour is used; check it"
+        )
+    if refined.contrast < 0.10:
+        confidence -= 0.15
+        warnings.append("liver and surroundings have nearly the same HU; check the contour")
+    if not -10 <= mean <= 200:
+        confidence -= 0.15
+        warnings.append(f"unusual liver density ({mean:.0f} HU); check the contour")
+    if sd > 45:
+        confidence -= 0.15
+        warnings.append(f"very inhomogeneous liver (sd {sd:.0f} HU at 2 mm); check the contour")
+    if unsure > 0.3:
+        warnings.append(f"the network was unsure about {unsure:.0%} of the liver; check the contour")
+    return float(np.clip(confidence, 0.05, 0.99)), tuple(warnings)
