@@ -1,0 +1,201 @@
+"""The liver segment of a DICOM segmentation object, frame by frame, as other people write them.
+
+Reference: DICOM PS3.3 C.8.20 (Segmentation) and A.51; PS3.16 CID 7166 for the property codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
+
+from hepacalc.errors import DamagedFile, GridMismatch, InvalidLiverMask
+from hepacalc.geometry import Geometry
+from hepacalc.records import Acquisition
+
+__all__ = ["SegFrame", "SegMask", "is_segmentation", "read_seg"]
+
+_LIVER_CODES = {("SCT", "10200004"), ("SRT", "T-62000"), ("SNM3", "T-62000"), ("99SDM", "T-62000")}
+_SEG_CLASSES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SegFrame:
+    """One plane of a segment.
+
+    Args:
+        mask: bool ``(1, y, x)``.
+        geometry: its grid; the first step is one millimetre along the normal and means nothing.
+    """
+
+    mask: NDArray[np.bool_]
+    geometry: Geometry
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SegMask:
+    """The chosen segment.
+
+    Args:
+        frames: its planes, in the order of the file; planes that the file leaves out are empty.
+        version: type and UID of the object.
+        warnings: what a reader should check.
+    """
+
+    frames: tuple[SegFrame, ...]
+    version: str
+    warnings: tuple[str, ...]
+
+
+def is_segmentation(path: Path) -> bool:
+    """Return whether ``path`` is a DICOM file (by its preamble) rather than NIfTI."""
+    with path.open("rb") as stream:
+        head = stream.read(132)
+    return head[128:132] == b"DICM"
+
+
+def read_seg(path: Path, acquisition: Acquisition, *, label: int | str | None = None) -> SegMask:
+    """Return the liver segment of a DICOM SEG.
+
+    BINARY, FRACTIONAL (half of the maximum or more counts) and LABELMAP objects are read.
+
+    Args:
+        path: the file.
+        acquisition: of the scan that the mask should belong to.
+        label: segment number or SegmentLabel; None picks the segment coded or named as liver.
+
+    Raises:
+        DamagedFile: it cannot be parsed or decoded.
+        InvalidLiverMask: not a segmentation, of another study, or no single liver segment.
+        GridMismatch: it lies in another frame of reference than the scan.
+    """
+    try:
+        data = pydicom.dcmread(path)
+    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise DamagedFile(
+            f"the mask {path.name!r} cannot be read as DICOM: {error}.", hint="Export the segmentation again."
+        ) from error
+    if str(data.get("SOPClassUID", "")) not in _SEG_CLASSES:
+        raise InvalidLiverMask(
+            f"wanted a DICOM Segmentation, found {data.get('Modality', 'an object without modality')} in {path.name!r}.",
+            hint="Give a DICOM SEG or NIfTI mask of the liver.",
+        )
+    _same_patient_space(data, acquisition)
+    number, warnings = _choose(data, label)
+    kind = str(data.get("SegmentationType", "BINARY"))
+    frames = _frames(data, kind, number, path.name)
+    return SegMask(frames, f"DICOM SEG {kind} {data.get('SOPInstanceUID', '')}".strip(), warnings)
+
+
+def _same_patient_space(data: Any, acquisition: Acquisition) -> None:
+    study, wanted_study = str(data.get("StudyInstanceUID", "")), acquisition.study_instance_uid
+    if study and wanted_study and study != wanted_study:
+        raise InvalidLiverMask(
+            f"the mask belongs to study {study}, the scan to study {wanted_study}.",
+            hint="Give the mask that was made on this scan.",
+        )
+    frame, wanted_frame = str(data.get("FrameOfReferenceUID", "")), acquisition.frame_of_reference_uid
+    if frame and wanted_frame and frame != wanted_frame:
+        raise GridMismatch(
+            f"the mask lies in frame of reference {frame}, the scan in {wanted_frame}.",
+            hint="Give the mask that was made on this series, or register and export it again.",
+        )
+
+
+def _choose(data: Any, label: int | str | None) -> tuple[int, tuple[str, ...]]:
+    segments = [s for s in data.get("SegmentSequence", []) if not _is_background(s)]
+    listing = "; ".join(f"{s.get('SegmentNumber')} {_name(s)}" for s in segments) or "none"
+    if label is not None:
+        wanted = [s for s in segments if str(label) in {str(s.get("SegmentNumber")), str(s.get("SegmentLabel"))}]
+    else:
+        wanted = [s for s in segments if _is_liver(s)]
+        if not wanted:
+            wanted = [s for s in segments if _is_called_liver(s)]
+        if not wanted and len(segments) == 1:
+            only = segments[0]
+            warning = f"the only segment of the mask is called {_name(only)}, not liver: check that it is the liver"
+            return int(only.SegmentNumber), (warning,)
+    if len(wanted) != 1:
+        what = f"label {label!r}" if label is not None else "the liver"
+        raise InvalidLiverMask(
+            f"wanted one segment for {what}, found {len(wanted)}; the file holds: {listing}.",
+            hint="Name the segment by its number.",
+        )
+    return int(wanted[0].SegmentNumber), ()
+
+
+def _codes(segment: Any) -> list[tuple[str, str]]:
+    return [
+        (str(c.get("CodingSchemeDesignator", "")), str(c.get("CodeValue", c.get("LongCodeValue", ""))))
+        for c in segment.get("SegmentedPropertyTypeCodeSequence", [])
+    ]
+
+
+def _is_liver(segment: Any) -> bool:
+    return any(code in _LIVER_CODES for code in _codes(segment))
+
+
+def _is_called_liver(segment: Any) -> bool:
+    return str(segment.get("SegmentLabel", "")).strip().lower() in {"liver", "whole liver", "hepar", "leber", "foie"}
+
+
+def _is_background(segment: Any) -> bool:
+    return int(segment.get("SegmentNumber", 0)) == 0 or ("DCM", "125040") in _codes(segment)
+
+
+def _name(segment: Any) -> str:
+    meaning = [str(c.get("CodeMeaning", "")) for c in segment.get("SegmentedPropertyTypeCodeSequence", [])]
+    label = str(segment.get("SegmentLabel", "")) or "without label"
+    return f"{label!r} ({meaning[0]})" if meaning and meaning[0] else repr(label)
+
+
+def _frames(data: Any, kind: str, number: int, name: str) -> tuple[SegFrame, ...]:
+    try:
+        pixels = data.pixel_array
+        pixels = pixels[None] if pixels.ndim == 2 else pixels
+        shared = data.SharedFunctionalGroupsSequence[0] if data.get("SharedFunctionalGroupsSequence") else {}
+        frames = []
+        for image, group in zip(pixels, data.PerFrameFunctionalGroupsSequence, strict=True):
+            if (
+                kind != "LABELMAP"
+                and int(_macro(group, shared, "SegmentIdentification").ReferencedSegmentNumber) != number
+            ):
+                continue
+            if kind == "LABELMAP":
+                mask = image == number
+            elif kind == "FRACTIONAL":
+                mask = image >= 0.5 * float(data.get("MaximumFractionalValue", 255))
+            else:
+                mask = image > 0
+            frames.append(SegFrame(mask[None], _plane(group, shared, mask.shape)))
+    except (ValueError, AttributeError, KeyError, IndexError, RuntimeError, NotImplementedError, TypeError) as error:
+        raise DamagedFile(
+            f"the segmentation {name!r} cannot be decoded: {type(error).__name__}: {error}.",
+            hint="Export the segmentation again, uncompressed.",
+        ) from error
+    return tuple(frames)
+
+
+def _macro(group: Any, shared: Any, name: str) -> Any:
+    """Return the first item of a functional group macro, per frame or shared."""
+    sequence = group.get(f"{name}Sequence") or shared.get(f"{name}Sequence")
+    if not sequence:
+        raise KeyError(f"{name}Sequence")
+    return sequence[0]
+
+
+def _plane(group: Any, shared: Any, shape: tuple[int, int]) -> Geometry:
+    position = np.array(_macro(group, shared, "PlanePosition").ImagePositionPatient, float)
+    cosines = np.array(_macro(group, shared, "PlaneOrientation").ImageOrientationPatient, float)
+    rows, columns = (float(v) for v in _macro(group, shared, "PixelMeasures").PixelSpacing)
+    affine = np.eye(4)
+    affine[:3, 0] = np.cross(cosines[:3], cosines[3:])
+    affine[:3, 1] = cosines[3:] * rows
+    affine[:3, 2] = cosines[:3] * columns
+    affine[:3, 3] = position
+    return Geometry((1, shape[0], shape[1]), affine)
