@@ -19,8 +19,8 @@ __all__ = ["GROUP", "Progress", "Segmenter", "get_segmenter", "segmenter_names"]
 GROUP = "hepacalc.segmenters"
 """Entry point group of third-party segmenters."""
 
-Progress = Callable[[float], None]
-"""Told the share of the work that is done, 0-1."""
+Progress = Callable[[str, float], None]
+"""Told the name of the step and the share of the work that is done, 0-1."""
 
 _OWN = {
     "embedded": ("hepacalc.liver.embedded", "EmbeddedSegmenter"),
@@ -49,7 +49,7 @@ class Segmenter(Protocol):
 
         Args:
             volume: a CT scan in HU, any axis order.
-            progress: called now and then with the share of the work that is done, 0-1.
+            progress: called with the name of each step and the share of the work that is done, 0-1.
 
         Raises:
             NoUsableLiver: no liver is in view.

@@ -96,7 +96,7 @@ class TotalSegmentatorSegmenter:
                 hint=f"Run once, with a network: totalseg_download_weights -t {'total_fast' if fast else 'total'}",
             )
         if progress:
-            progress(0.0)
+            progress("TotalSegmentator", 0.0)
         labels, geometry = _run(volume, fast=fast, device="gpu" if has_gpu else "cpu")
         placed = place_exactly(labels > 0, geometry, volume.geometry)
         if placed is None:
@@ -111,7 +111,7 @@ class TotalSegmentatorSegmenter:
                 hint="Give a scan of the upper abdomen, or a mask with --liver-mask.",
             )
         if progress:
-            progress(1.0)
+            progress("TotalSegmentator", 1.0)
         version = f"{self.version} total{' fast' if fast else ''}"
         return LiverMask(placed.mask, volume.geometry, self.name, version, 0.9)
 
