@@ -1,0 +1,213 @@
+"""The report as one self-contained HTML file: no script, nothing loaded from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from hepacalc.records import MEASUREMENTS, Assessment, Focus, Lesion, Measured, Measurement, NotMeasured, SeriesSummary
+from hepacalc.report import phrases, words
+from hepacalc.report.figures import Picture, lesion_pictures
+from hepacalc.report.livermap import MAP_WINDOW, liver_maps
+from hepacalc.report.numbers import fixed, percent, significant
+from hepacalc.report.scene import Scene
+from hepacalc.report.schema import plain_text
+from hepacalc.report.tables import Cell, cell
+
+__all__ = ["MOST_MIMICS", "MOST_PICTURED", "render_html"]
+
+MOST_PICTURED = 40
+"""Lesions that get pictures; the rest stand in the table only."""
+
+MOST_MIMICS = 60
+"""Mimics listed on the page; all are in ``foci.csv``."""
+
+_MOST_FOCI = 12
+_MOST_FINE = 10
+_LEAST_BAR = 0.02
+
+
+class LesionView(NamedTuple):
+    """One lesion as the template needs it."""
+
+    lesion: Lesion
+    name: str
+    path: str
+    mass: Cell
+    volume: Cell
+    extent: Cell
+    peak: Cell
+    segment: str
+    lobe: str
+    pattern: str
+    foci: tuple[FocusView, ...]
+    foci_total: int
+    mistaken: tuple[str, ...]
+    reasons: tuple[str, ...]
+    pictures: tuple[tuple[Picture, ...], ...]
+
+
+class FocusView(NamedTuple):
+    """One focus as the template needs it."""
+
+    focus: Focus
+    path: str
+    cells: dict[str, Cell]
+
+
+def render_html(assessment: Assessment) -> str:
+    """Return the report of an assessment as HTML text (UTF-8); the same assessment gives the same text.
+
+    Every measured number stands in an element with ``data-path`` (JSON pointer into ``assessment.json``) and
+    ``data-value`` (the number there).
+    """
+    scene = Scene.of(assessment)
+    fine = min(len(assessment.lesions), MOST_PICTURED) <= _MOST_FINE
+    lesions = [
+        _lesion_view(
+            assessment,
+            k,
+            lesion_pictures(assessment, scene, lesion, fine=fine) if k < MOST_PICTURED else (),
+        )
+        for k, lesion in enumerate(assessment.lesions)
+    ]
+    mimics = [_focus_view(f, k) for k, f in enumerate(assessment.foci) if f.lesion is None]
+    levels = [q.level for q in assessment.quality]
+    page = _environment().get_template("report.html.j2")
+    return page.render(
+        a=assessment,
+        summary=words.summary(assessment),
+        lesions=lesions,
+        largest=_largest(lesions),
+        mimics=mimics[:MOST_MIMICS],
+        mimics_total=len(mimics),
+        maps=liver_maps(assessment, scene),
+        map_window=MAP_WINDOW,
+        counts={level: levels.count(level) for level in phrases.LEVELS},
+        quality=sorted(assessment.quality, key=lambda q: -list(phrases.LEVELS).index(q.level)),
+        methods=_methods(assessment),
+        css=Markup((resources.files("hepacalc.report") / "templates" / "report.css").read_text("utf-8")),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("hepacalc.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        t=words.text,
+        plural=words.plural,
+        cell=cell,
+        levels=phrases.LEVELS,
+        measurement_names=phrases.MEASUREMENTS,
+        MEASUREMENTS=MEASUREMENTS,
+        kind_text=words.kind_text,
+        certainty_text=words.certainty_text,
+        segment_text=words.segment_text,
+        lobe_text=words.lobe_text,
+        kvp=_kvp,
+        series=_series,
+    )
+    tests: dict[str, Callable[[Any], bool]] = {"unmeasured": lambda value: isinstance(value, NotMeasured)}
+    environment.tests.update(tests)
+    environment.filters.update(percent=percent, fixed=fixed, date=words.date_text, likely=_likely, six=significant)
+    environment.filters.update(falling=_falling, spacings=_spacings)
+    return environment
+
+
+def _printable(value: Any) -> Any:
+    """Take out of a text what no page can hold; markup of our own passes."""
+    return plain_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _likely(probabilities: tuple[tuple[str, float], ...]) -> list[tuple[str, float]]:
+    """Return the four likeliest of ``(name, probability)`` that are worth a bar."""
+    return [pair for k, pair in enumerate(probabilities[:4]) if k == 0 or pair[1] >= _LEAST_BAR]
+
+
+def _falling(probabilities: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    return sorted(probabilities, key=lambda pair: -pair[1])
+
+
+def _spacings(spacing_mm: tuple[float, float, float]) -> str:
+    return " x ".join(fixed(s, 2) for s in spacing_mm)
+
+
+def _kvp(kvp: float | None) -> str:
+    return words.text("kvp.unknown") if kvp is None else words.text("kvp", kvp=fixed(kvp, 0))
+
+
+def _series(series: SeriesSummary) -> str:
+    """Return a series in words: description, modality, images, score."""
+    fitness = words.text("series.unfit") if series.score is None else words.text("series.score", score=f"{series.score:.3g}")
+    described = series.description or series.series_instance_uid
+    return ", ".join(p for p in (described, series.modality, words.plural(series.instances, "series.instances"), fitness) if p)
+
+
+def _focus_view(focus: Focus, index: int) -> FocusView:
+    path = f"/foci/{index}"
+    cells = {
+        name: cell(focus.measurements[name], f"{path}/measurements/{name}")
+        for name in MEASUREMENTS
+        if name in focus.measurements
+    }
+    return FocusView(focus, path, cells)
+
+
+def _lesion_view(assessment: Assessment, index: int, pictures: tuple[tuple[Picture, ...], ...]) -> LesionView:
+    lesion = assessment.lesions[index]
+    path = f"/lesions/{index}"
+    own = [_focus_view(f, k) for k, f in enumerate(assessment.foci) if f.id in lesion.focus_ids]
+    own.sort(key=lambda view: (-_number(view.focus.measurements.get("mass_mg")), view.focus.id))
+    peaks = [v.cells["max_hu"] for v in own if "max_hu" in v.cells]
+    nothing = Cell("", "", "", "", "", (), "", "")
+    segment = "" if isinstance(lesion.segment, NotMeasured) else lesion.segment.dominant
+    return LesionView(
+        lesion=lesion,
+        name=f"L{lesion.id}",
+        path=path,
+        mass=cell(lesion.mass_mg, f"{path}/mass_mg"),
+        volume=cell(lesion.volume_mm3, f"{path}/volume_mm3"),
+        extent=cell(lesion.extent_mm, f"{path}/extent_mm"),
+        peak=max(peaks, key=lambda c: c.raw[:1], default=nothing),
+        segment=words.segment_text(lesion.segment),
+        lobe=words.lobe_text(segment),
+        pattern="" if isinstance(lesion.pattern, NotMeasured) else lesion.pattern.dominant,
+        foci=tuple(own[:_MOST_FOCI]),
+        foci_total=len(own),
+        mistaken=tuple(dict.fromkeys(m for v in own for m in v.focus.mimic)),
+        reasons=tuple(dict.fromkeys((*lesion.reasons, *(r for v in own[:3] for r in v.focus.reasons)))),
+        pictures=pictures,
+    )
+
+
+def _largest(lesions: list[LesionView]) -> LesionView | None:
+    """The lesion of the greatest extent among the calcifications, or among all when there are none."""
+    named = [v for v in lesions if v.lesion.kind == "calcification"] or lesions
+    measured = [v for v in named if v.extent.raw]
+    return max(measured, key=lambda v: v.extent.raw[0], default=None)
+
+
+def _number(measurement: Measurement | None) -> float:
+    return measurement.value if isinstance(measurement, Measured) else float("-inf")
+
+
+def _methods(assessment: Assessment) -> list[tuple[str, str]]:
+    """How each measurement was made: ``(name, method)``, once for each method."""
+    found: dict[tuple[str, str], None] = {}
+    for focus in assessment.foci:
+        for name, measurement in focus.measurements.items():
+            if isinstance(measurement, Measured):
+                found[phrases.MEASUREMENTS.get(name, name), measurement.method] = None
+    return list(found)

@@ -1,0 +1,203 @@
+"""Maximum-intensity map of the liver from the front and from the feet, with numbered lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hepacalc.records import Assessment, Focus
+from hepacalc.report.figures import Grey, grey_picture
+from hepacalc.report.scene import AXIAL, CORONAL, Crop, Plane, Scene, Window, letters
+
+__all__ = ["MAP_WINDOW", "LiverMap", "Mark", "Tag", "liver_maps", "place_tags"]
+
+MAP_WINDOW = Window(600, 250)
+
+_MARGIN_MM = 14.0
+_PIXEL_MM = 1.0
+_UNITS_PER_MM = 2.0
+_NAMED_LESIONS, _NAMED_MIMICS = 40, 12
+_TAG_HEIGHT = 17.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is to be numbered: centre and radius in picture units, and its text (empty: a mark without number)."""
+
+    x: float
+    y: float
+    radius: float
+    text: str
+    is_lesion: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A number beside its mark: the mark, and the left, top, width and height of the text box."""
+
+    mark: Mark
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiverMap:
+    """One projection; lengths in picture units.
+
+    Args:
+        plane: ``axial`` or ``coronal``.
+        width: of the picture.
+        height: of the picture.
+        grey: the projection.
+        letters: directions at top, bottom, left, right.
+        tags: numbered marks.
+        bare: marks without a number.
+        bar: length of the scale bar.
+        bar_mm: the same in mm.
+        outside: candidates that lie beyond the edge of the map.
+    """
+
+    plane: str
+    width: float
+    height: float
+    grey: Grey
+    letters: tuple[str, str, str, str]
+    tags: tuple[Tag, ...]
+    bare: tuple[Mark, ...]
+    bar: float
+    bar_mm: int
+    outside: int
+
+
+def liver_maps(assessment: Assessment, scene: Scene) -> tuple[LiverMap, ...]:
+    """Return the coronal and the axial map; nothing when the liver mask is empty."""
+    spans = _extent(scene)
+    return () if spans is None else tuple(_map(assessment, scene, plane, spans) for plane in (CORONAL, AXIAL))
+
+
+def place_tags(marks: Sequence[Mark], width: float, height: float) -> tuple[Tag, ...]:
+    """Put a number beside every mark so that numbers cover neither each other nor a mark.
+
+    Each number tries rings of growing distance around its mark and takes the first free place; when none is
+    free it takes the place that covers least.
+    """
+    taken: list[tuple[float, float, float, float]] = []
+    rings = [(m.x - m.radius, m.y - m.radius, 2 * m.radius, 2 * m.radius) for m in marks]
+    tags = []
+    for mark in marks:
+        wide = 9.0 * len(mark.text) + 7.0
+        best, least = (0.0, 0.0), float("inf")
+        for gap in (4.0, 10.0, 18.0, 28.0, 40.0, 54.0, 70.0):
+            for angle in (-45, 0, 45, -135, 180, 135, -90, 90, -22, 22, -158, 158):
+                turn = np.deg2rad(angle)
+                reach = mark.radius + gap
+                x = mark.x + float(np.cos(turn)) * (reach + wide / 2) - wide / 2
+                y = mark.y + float(np.sin(turn)) * (reach + _TAG_HEIGHT / 2) - _TAG_HEIGHT / 2
+                x, y = min(max(x, 1.0), width - wide - 1), min(max(y, 1.0), height - _TAG_HEIGHT - 1)
+                here = (x, y, wide, _TAG_HEIGHT)
+                covered = sum(_overlap(here, t) for t in taken) * 4 + sum(_overlap(here, r) for r in rings)
+                if covered < least:
+                    best, least = (x, y), covered
+                if covered <= 0:
+                    break
+            if least <= 0:
+                break
+        taken.append((*best, wide, _TAG_HEIGHT))
+        tags.append(Tag(mark, best[0], best[1], wide, _TAG_HEIGHT))
+    return tuple(tags)
+
+
+def _extent(scene: Scene) -> tuple[tuple[int, int], ...] | None:
+    """Half-open index ranges of the liver along canonical (z, y, x)."""
+    spans: list[tuple[int, int]] = []
+    part = scene.liver
+    for axis in range(3):
+        hit = np.flatnonzero(part.any(axis=tuple(k for k in range(3) if k != axis)))
+        if hit.size == 0:
+            return None
+        spans.append((int(hit[0]), int(hit[-1]) + 1))
+        where = [slice(None)] * 3
+        where[axis] = slice(*spans[-1])
+        part = part[tuple(where)]
+    return tuple(spans)
+
+
+def _map(assessment: Assessment, scene: Scene, plane: Plane, spans: tuple[tuple[int, int], ...]) -> LiverMap:
+    spacing = scene.geometry.spacing_mm
+    size = tuple((spans[k][1] - spans[k][0]) * spacing[k] + 2 * _MARGIN_MM for k in (plane.rows, plane.columns))
+    centre = tuple((spans[k][0] + spans[k][1] - 1) / 2 for k in (plane.rows, plane.columns))
+    crop = scene.crop(plane, 0, (centre[0], centre[1]), (size[0], size[1]))
+    where = [slice(*span) for span in spans]
+    for axis, span in zip((plane.rows, plane.columns), crop.ranges, strict=True):
+        where[axis] = slice(*span)
+    inside = scene.liver[tuple(where)]
+    floor = MAP_WINDOW.level - MAP_WINDOW.width / 2
+    top = np.full(crop.cut(scene.hu).shape, floor, np.float32)
+    hu = scene.hu[tuple(where)]
+    for layer, seen in zip(np.moveaxis(hu, plane.normal, 0), np.moveaxis(inside, plane.normal, 0), strict=True):
+        np.maximum(top, layer, out=top, where=seen, casting="unsafe")
+    height, width = size[0] * _UNITS_PER_MM, size[1] * _UNITS_PER_MM
+    lesions, mimics = _marks(assessment, scene, plane, crop)
+    shown = [m for m in lesions + mimics if 0 <= m.x <= width and 0 <= m.y <= height]
+    named = [m for m in shown if m.text]
+    return LiverMap(
+        plane=plane.name,
+        width=width,
+        height=height,
+        grey=grey_picture(top, crop, MAP_WINDOW, _PIXEL_MM, _UNITS_PER_MM),
+        letters=letters(scene.geometry, plane),
+        tags=place_tags(named, width, height),
+        bare=tuple(m for m in shown if not m.text),
+        bar=50 * _UNITS_PER_MM,
+        bar_mm=50,
+        outside=len(lesions) + len(mimics) - len(shown),
+    )
+
+
+def _marks(assessment: Assessment, scene: Scene, plane: Plane, crop: Crop) -> tuple[list[Mark], list[Mark]]:
+    """Return the marks of lesions and those of mimics; the first of each carry a number."""
+    mimics = [f for f in assessment.foci if f.lesion is None]
+    return (
+        [
+            _mark(scene, plane, crop, [f for f in assessment.foci if f.id in le.focus_ids], le.centroid_mm,
+                  f"L{le.id}" if k < _NAMED_LESIONS else "", is_lesion=True)
+            for k, le in enumerate(assessment.lesions)
+        ],
+        [
+            _mark(scene, plane, crop, [f], f.centroid_mm, f"#{f.id}" if k < _NAMED_MIMICS else "", is_lesion=False)
+            for k, f in enumerate(mimics)
+        ],
+    )  # fmt: skip
+
+
+def _mark(
+    scene: Scene,
+    plane: Plane,
+    crop: Crop,
+    foci: Sequence[Focus],
+    centroid_mm: tuple[float, float, float],
+    text: str,
+    *,
+    is_lesion: bool,
+) -> Mark:
+    """Return a ring around the boxes of ``foci``, or around the centroid when there are none."""
+    middle = [float(v) for v in scene.geometry.to_index(centroid_mm)]
+    across = 0.0
+    for axis in (plane.rows, plane.columns) if foci else ():
+        low = min(scene.box(f)[axis][0] for f in foci)
+        high = max(scene.box(f)[axis][1] for f in foci)
+        middle[axis] = (low + high - 1) / 2
+        across = max(across, (high - low) * scene.geometry.spacing_mm[axis])
+    x, y = crop.place(middle[plane.rows], middle[plane.columns])
+    radius = min(max(across / 2 + 1.5, 3.0), 40.0)
+    return Mark(x * _UNITS_PER_MM, y * _UNITS_PER_MM, radius * _UNITS_PER_MM, text, is_lesion)
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    high = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    return max(wide, 0.0) * max(high, 0.0)
