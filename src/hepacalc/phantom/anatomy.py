@@ -1,0 +1,220 @@
+"""A plausible adult body, drawn by seed: a list of layers from skin to liver vessels, each a signed distance.
+
+Organs are drawn in one standard body (LPS millimetres, the origin in the midline at the height of the right dome of
+the diaphragm; ``(z, y, x)`` order). Scale and a smooth random warp make a patient of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hepacalc.phantom import organs, skeleton
+from hepacalc.phantom.fields import Field, Grid, cubic_weights, smooth_max, smooth_min
+from hepacalc.phantom.organs import Layer
+from hepacalc.phantom.tissue import Tissue
+from hepacalc.phantom.vessels import LiverTrees, grow_trees
+
+__all__ = ["Anatomy", "Build", "build_anatomy"]
+
+Array = NDArray[np.float32]
+BOTTOM_MM, TOP_MM = -330.0, 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What makes one patient's body differ from the standard one.
+
+    Args:
+        scale_zyx: size relative to the standard body.
+        fat_mm: thickness of the fat under the skin at the flank.
+        wall_mm: thickness of the muscular wall.
+        liver_stretch: size of the liver relative to its place.
+    """
+
+    scale_zyx: tuple[float, float, float]
+    fat_mm: float
+    wall_mm: float
+    liver_stretch: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Anatomy:
+    """One patient's body.
+
+    Args:
+        layers: in the order in which they are painted, later over earlier.
+        body: distance to the skin.
+        liver: distance to the liver's outline (large vessels count as inside, gallbladder does not).
+        gallbladder: distance to the lumen; None after cholecystectomy.
+        stomach: distance to the lumen.
+        trees: portal and hepatic veins in the liver, in patient coordinates.
+        textures: fine and coarse random texture, unit variance.
+        grid: coarse grid with the standard-body coordinates.
+        costal_calcium_mm: LPS centroids of calcified costal cartilage, with their largest extent.
+    """
+
+    layers: tuple[Layer, ...]
+    body: Field
+    liver: Field
+    gallbladder: Field | None
+    stomach: Field
+    trees: LiverTrees
+    textures: tuple[Field, Field]
+    grid: Grid
+    costal_calcium_mm: tuple[tuple[tuple[float, float, float], float], ...]
+
+
+def build_anatomy(
+    rng: np.random.Generator,
+    tissue: dict[str, Tissue],
+    *,
+    gallbladder: bool = True,
+    calcified_cartilage: bool = False,
+    table: bool = True,
+) -> Anatomy:
+    """Return a body drawn by ``rng``.
+
+    Args:
+        rng: the only source of randomness.
+        tissue: CT numbers, see :func:`hepacalc.phantom.tissue.tissues`.
+        gallbladder: whether there is one.
+        calcified_cartilage: whether costal cartilage at the edge of the liver holds calcium.
+        table: whether the patient lies on one.
+    """
+    build = Build(
+        (float(rng.uniform(0.92, 1.06)), float(rng.uniform(0.92, 1.08)), float(rng.uniform(0.92, 1.08))),
+        float(rng.uniform(8, 22)),
+        float(rng.uniform(11, 15)),
+        float(rng.uniform(0.94, 1.06)),
+    )
+    grid = _grid(rng, build, step=4.0)
+    textures = _textures(rng, grid)
+    body, muscle, cavity = _wall(grid, build, rng)
+    abdomen = _abdomen(grid)
+    gall = organs.gallbladder(grid, rng) if gallbladder else None
+    liver = _liver(grid, cavity, abdomen, gall, build, rng)
+    liver_field = grid.field(liver, margin_mm=30)
+    body_field = grid.field(body, margin_mm=20)
+    assert liver_field is not None
+    assert body_field is not None
+    lungs = np.maximum(cavity, -abdomen)
+    layers = [Layer("skin", body_field, tissue["skin"])]
+    layers += organs.table(grid, body, build, tissue) if table else []
+    for name, distance, what in (
+        ("fat", body + 2, "fat"),
+        ("muscle", muscle, "muscle"),
+        ("visceral fat", cavity, "visceral fat"),
+        ("lung", lungs, "lung"),
+        ("diaphragm", np.maximum(cavity, np.abs(abdomen + 1) - 2), "diaphragm"),
+    ):
+        layers += organs.layer(name, grid, distance, tissue[what])
+    bones, calcium = skeleton.build(grid, body, cavity, build, rng, tissue, calcified_cartilage=calcified_cartilage)
+    inside = smooth_max(abdomen + 3, cavity + 1, 6)
+    viscera, stomach = organs.viscera(grid, inside, cavity, abdomen, liver, gall, rng, tissue)
+    trees = grow_trees(liver_field, grid, rng)
+    layers += viscera + bones
+    layers.append(Layer("liver", liver_field, tissue["liver"]))
+    layers += [Layer(n, f, tissue[n]) for n, f in (("portal vein", trees.portal), ("hepatic vein", trees.hepatic))]
+    gall_field = None
+    if gall is not None:
+        gall_field = grid.field(gall)
+        layers += organs.layer("gallbladder wall", grid, gall - 2, tissue["gut wall"])
+        layers += organs.layer("bile", grid, gall, tissue["bile"])
+    return Anatomy(
+        tuple(layers), body_field, liver_field, gall_field, stomach, trees, textures, grid, tuple(calcium)
+    )
+
+
+def _grid(rng: np.random.Generator, build: Build, step: float) -> Grid:
+    lines = [np.arange(lo, hi + step, step) for lo, hi in ((BOTTOM_MM, TOP_MM), (-172.0, 212.0), (-236.0, 236.0))]
+    shape = (lines[0].size, lines[1].size, lines[2].size)
+    out = []
+    for axis in range(3):
+        wave = np.zeros(shape, np.float32)
+        for cells, size in ((4, 5.0), (8, 1.6)):
+            coarse = rng.normal(0, size, (cells, cells, cells)).astype(np.float32)
+            w = [cubic_weights(np.linspace(0, cells - 1.0, n), 0, 1, cells) for n in shape]
+            wave += np.einsum("zc,yb,xa,cba->zyx", *w, coarse, optimize=True)
+        line = lines[axis].reshape([-1 if a == axis else 1 for a in range(3)])
+        out.append(((line + wave) / build.scale_zyx[axis]).astype(np.float32))
+    origin = (float(lines[0][0]), float(lines[1][0]), float(lines[2][0]))
+    return Grid(out[0], out[1], out[2], origin, step)
+
+
+def _textures(rng: np.random.Generator, grid: Grid) -> tuple[Field, Field]:
+    shape = grid.z.shape
+    out = []
+    for step, sigma in ((4.0, 0.8), (12.0, 0.9)):
+        size = [int(n * grid.step_mm / step) + 2 for n in shape]
+        noise = ndimage.gaussian_filter(rng.standard_normal(size, np.float32), sigma, mode="wrap")
+        out.append(Field(noise / noise.std(), grid.origin_mm, step))
+    return out[0], out[1]
+
+
+def _outline(angle: Array, half_x: float, half_y: float, power: float) -> Array:
+    c, s = np.abs(np.cos(angle)) / np.float32(half_x), np.abs(np.sin(angle)) / np.float32(half_y)
+    out: Array = (c**power + s**power) ** np.float32(-1 / power)
+    return out
+
+
+def _wall(grid: Grid, build: Build, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Return distances to the skin, to the outside of the muscle wall and to the cavity."""
+    radius = np.hypot(grid.x, grid.y)
+    angle = np.arctan2(grid.y, grid.x)  # 0 left, pi/2 back
+    front = np.clip(-np.sin(angle), 0, 1)
+    back = np.clip(np.sin(angle), 0, 1)
+    low = np.clip((-grid.z - 120) / 120, 0, 1)
+    high = np.clip((grid.z + 60) / 120, 0, 1)
+    waist = 1 - 0.05 * np.exp(-(((grid.z + 215) / 60) ** 2))
+    cavity_at = _outline(angle, 143, 98, 2.35) * waist * (1 - 0.04 * front * low)
+    wall = build.wall_mm * (1 + 0.5 * back + 0.35 * high * (1 - front) - 0.25 * front * low)
+    fat = build.fat_mm * (0.75 + 0.9 * low * (front + 0.5 * (1 - front - back)) + 0.25 * back - 0.15 * high)
+    fat *= 1 + 0.15 * np.cos(2 * angle + rng.uniform(0, 6)) + 0.1 * np.cos(3 * angle + rng.uniform(0, 6))
+    groove = 7 * np.exp(-((grid.x / 14) ** 2)) * (back > 0.5)
+    cavity = radius - cavity_at
+    # spine and back muscles bulge into the cavity
+    bulge = np.hypot(grid.x * 0.97, grid.y - 78) - 52
+    cavity = smooth_max(cavity, -bulge, 14)
+    muscle = radius - (cavity_at + wall + 6 * back)
+    body = radius - (cavity_at + wall + 6 * back + fat - groove)
+    return body, muscle, cavity
+
+
+def _abdomen(grid: Grid) -> Array:
+    """Return the distance to what lies under the diaphragm."""
+    right = grid.ellipsoid((-106, 8, -70), (106, 110, 92))
+    left = grid.ellipsoid((-120, 12, 74), (104, 102, 84))
+    centre = grid.ellipsoid((-128, -28, 0), (98, 88, 70))
+    domes = smooth_min(smooth_min(right, left, 14), centre, 20)
+    return smooth_min(domes, grid.z + np.float32(150), 12)
+
+
+def _liver(
+    grid: Grid, cavity: Array, abdomen: Array, gall: Array | None, build: Build, rng: np.random.Generator
+) -> Array:
+    k = build.liver_stretch
+    z, y, x = grid.z, grid.y, grid.x
+    tip = float(rng.uniform(-18, 12))
+    right = grid.ellipsoid((-98 + tip / 2, 10, -76), (108 * k - tip / 2, 104, 84 * k))
+    under = (x - 0.8 * z + 0.55 * y - np.float32(92 * k + 0.5 * tip)) / np.float32(1.4)
+    right = smooth_max(right, under, 14)
+    left_tip = float(rng.uniform(55, 95)) * k
+    left = grid.ellipsoid((-62, -42, left_tip - 78), (36 * k, 46, 80))
+    left = smooth_max(left, (y - 0.35 * x - 6) / np.float32(1.06), 10)
+    liver = smooth_min(right, left, 14)
+    liver = smooth_max(liver, abdomen + 3.5, 8)
+    liver = smooth_max(liver, cavity + 2.5, 8)
+    hilum = grid.ellipsoid((-110, 2, -22), (7, 12, 20))
+    ligament = grid.ellipsoid((-104, -52, 4), (26, 24, 3.5))
+    kidney = grid.ellipsoid((-182, 50, -62), (62, 34, 36))
+    cava = np.hypot(x + 20, y - 36) - 12
+    spine = np.hypot(x, y - 66) - 34
+    for cut, blend in ((hilum, 6), (ligament, 4), (kidney, 10), (cava, 4), (spine, 8)):
+        liver = smooth_max(liver, -cut, blend)
+    if gall is not None:
+        liver = smooth_max(liver, 2.5 - gall, 5)
+    return liver
