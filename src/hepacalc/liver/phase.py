@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hepacalc.liver.vessels import LiverBlood, coarse_scan, find_aorta, liver_blood, organs_hu
+from hepacalc.liver.vessels import LiverBlood, coarse_scan, find_aorta, liver_blood, organs_hu, spine_front
 from hepacalc.records import Acquisition, LiverMask, Measured, Measurement, NotMeasured, Phase, Volume
 
 __all__ = ["VesselReference", "detect_phase", "vessel_reference"]
@@ -79,7 +79,8 @@ def vessel_reference(volume: Volume, liver_mask: LiverMask) -> VesselReference:
         no = NotMeasured("there is no liver mask to look around")
         return VesselReference(no, no, no, no, np.zeros((0, 3)), 0.0)
     scan = coarse_scan(volume, liver_mask)
-    aorta, blood, organs = find_aorta(scan), liver_blood(scan), organs_hu(scan)
+    front = spine_front(scan)
+    aorta, blood, organs = find_aorta(scan, front), liver_blood(scan), organs_hu(scan, front)
     aorta_hu: Measurement = NotMeasured("no even round tube was found in front of the spine")
     if aorta is not None:
         low, middle, high = np.percentile(aorta.hu, [5, 50, 95])

@@ -30,7 +30,7 @@ class CoarseScan:
 
     Args:
         hu: ``(z, y, x)`` averaged HU.
-        liver: bool ``(z, y, x)``, at least half liver.
+        liver: bool ``(z, y, x)``.
         body: bool ``(z, y, x)``.
         geometry: grid of the three.
     """
@@ -69,11 +69,16 @@ def coarse_scan(volume: Volume, liver_mask: LiverMask) -> CoarseScan:
     levels = np.flatnonzero(mask.any(axis=(1, 2)))
     first = max(int(levels[0] - _BELOW_MM / dz), 0)
     last = min(int(levels[-1] + _ABOVE_MM / dz) + 1, hu.shape[0])
-    skip = max(int(1.6 / dz), 1)
+    skip = max(int(2.1 / dz), 1)
     hu, mask = hu[first:last:skip], mask[first:last:skip]
     box = ((0.0, hu.shape[0] * dz * skip), *_body_box(hu, (dy, dx)))
     grid = iso_grid((hu.shape[0], hu.shape[1], hu.shape[2]), (dz * skip, dy, dx), STEP_MM, box)
-    coarse, liver = shrink(hu, grid), shrink(mask, grid) >= 0.5
+    coarse = shrink(hu, grid)
+    nearest = [
+        np.minimum((start + np.arange(n) * STEP_MM) / spacing, size - 1).astype(int)
+        for start, n, spacing, size in zip(grid.start_mm, grid.shape, grid.source_spacing_mm, hu.shape, strict=True)
+    ]
+    liver = mask[np.ix_(*nearest)]
     affine = turn.geometry.affine.copy()
     unit = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     edge = np.array([first * dz - dz * skip / 2, -dy / 2, -dx / 2])
@@ -142,13 +147,16 @@ def spine_front(scan: CoarseScan) -> NDArray[np.float64] | None:
     return centre
 
 
-def find_aorta(scan: CoarseScan) -> Tube | None:
+def find_aorta(scan: CoarseScan, front: NDArray[np.float64] | None) -> Tube | None:
     """Return the aorta in front of the left side of the spine, or None when no even round tube is there.
 
     Every slice is searched for a disc of 8-13.5 mm radius that is even inside and stands out from its rim;
     the best path over the slices is found by dynamic programming.
+
+    Args:
+        scan: the scan around the liver.
+        front: what :func:`spine_front` returned.
     """
-    front = spine_front(scan)
     if front is None:
         return None
     smooth = ndimage.uniform_filter1d(scan.hu, 3, axis=0, mode="nearest")
@@ -299,12 +307,15 @@ def liver_blood(scan: CoarseScan) -> LiverBlood | None:
     return LiverBlood(float(middle), spread, share, float(np.percentile(bright, 85)))
 
 
-def organs_hu(scan: CoarseScan) -> float | None:
+def organs_hu(scan: CoarseScan, front: NDArray[np.float64] | None) -> float | None:
     """Return the 90th percentile HU of even soft tissue beside the spine (spleen, kidneys), or None without.
 
     Even means that neighbours within 3 mm differ little, which leaves out ribs and bowel.
+
+    Args:
+        scan: the scan around the liver.
+        front: what :func:`spine_front` returned.
     """
-    front = spine_front(scan)
     if front is None or not scan.liver.any():
         return None
     y, x = np.mgrid[: scan.hu.shape[1], : scan.hu.shape[2]]
