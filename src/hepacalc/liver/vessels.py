@@ -239,7 +239,7 @@ def _best_path(
     along = score[np.arange(n), ys, xs]
     good = ndimage.uniform_filter1d(along, 5, mode="nearest") > 0.2
     levels = np.flatnonzero(good)
-    if len(levels) * STEP_MM < _SHORTEST_MM:
+    if len(levels) < 3 or len(levels) * STEP_MM < min(_SHORTEST_MM, 0.75 * n * STEP_MM):
         return None
     quality = float(np.clip(along[levels].mean() / 0.7, 0, 1)) * min(1.0, len(levels) * STEP_MM / 60)
     return levels, ys[levels], xs[levels], quality
