@@ -47,7 +47,9 @@ BALLS: tuple[tuple[tuple[float, float, float], float, float, str], ...] = (
 )
 
 
-def upright(shape: tuple[int, int, int] = (60, 160, 200), spacing: tuple[float, float, float] = (3.0, 1.5, 1.5)) -> Geometry:
+def upright(
+    shape: tuple[int, int, int] = (60, 160, 200), spacing: tuple[float, float, float] = (3.0, 1.5, 1.5)
+) -> Geometry:
     """A grid in the standard orientation, z up, y back, x left."""
     affine = np.zeros((4, 4))
     affine[2, 0], affine[1, 1], affine[0, 2] = spacing
@@ -159,7 +161,15 @@ def make_example(
 
 
 def _focus(
-    number: int, centre: Any, labels: Any, grid: Geometry, turn: Any, radius: float, peak: float, kind: Any, unmeasured: bool
+    number: int,
+    centre: Any,
+    labels: Any,
+    grid: Geometry,
+    turn: Any,
+    radius: float,
+    peak: float,
+    kind: Any,
+    unmeasured: bool,
 ) -> Focus:
     found = np.argwhere(labels == number)
     box, index = [(0, 1)] * 3, [0, 0, 0]
@@ -246,4 +256,6 @@ def _sum(parts: list[Measurement], unit: str) -> Measurement:
 
 
 def _total(lesions: list[Lesion], name: str, unit: str) -> Measurement:
-    return _sum([getattr(le, name) for le in lesions], unit) if lesions else Measured(0.0, unit, 0.0, 0.0, "nothing found")
+    return (
+        _sum([getattr(le, name) for le in lesions], unit) if lesions else Measured(0.0, unit, 0.0, 0.0, "nothing found")
+    )

@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hepacalc.records import Assessment, Lesion
+from hepacalc.records import Assessment, Focus, Lesion, Measured
 from hepacalc.report.contour import outline, path_data
 from hepacalc.report.scene import PLANES, Box, Crop, Plane, Scene, Window, letters, png_uri
 
-__all__ = ["BONE", "SOFT", "Grey", "Picture", "grey_picture", "lesion_pictures"]
+__all__ = ["BONE", "FAINT", "SOFT", "Grey", "Picture", "grey_picture", "lesion_pictures"]
 
 SOFT = Window(400, 60)
 BONE = Window(1200, 400)
+FAINT = Window(700, 200)
 
 _NEAR_MM, _WIDE_MM = (40.0, 130.0)
+_FAINT_HU = 450.0
 _UNITS = 240.0
 
 
@@ -100,7 +102,7 @@ def lesion_pictures(
     extent = max((b - a) * s for (a, b), s in zip(box, spacing, strict=True))
     near = _round_up(max(_NEAR_MM, 1.6 * extent))
     wide = max(_WIDE_MM, _round_up(1.2 * near))
-    fields = ((near, BONE, "near", 0.2 if fine else 0.3), (wide, SOFT, "wide", 0.7 if fine else 0.9))
+    fields = ((near, _near_window(foci), "near", 0.2 if fine else 0.3), (wide, SOFT, "wide", 0.7 if fine else 0.9))
     middle = tuple((a + b - 1) / 2 for a, b in box)
     rows = tuple(
         tuple(
@@ -173,6 +175,12 @@ def _picture(
     )
 
 
+def _near_window(foci: Sequence[Focus]) -> Window:
+    """The bone window, or a narrower one when the brightest voxel of the lesion would stay dark in it."""
+    peaks = [m.value for f in foci if isinstance(m := f.measurements.get("max_hu"), Measured)]
+    return FAINT if peaks and max(peaks) < _FAINT_HU else BONE
+
+
 def _around(boxes: Sequence[Box]) -> Box | None:
     """The box around boxes."""
     if not boxes:
@@ -208,4 +216,3 @@ def _crossing(member: NDArray[np.bool_], box: Box) -> tuple[int, int, int]:
 
 def _round_up(length_mm: float) -> float:
     return float(10 * np.ceil(length_mm / 10))
-

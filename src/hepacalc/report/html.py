@@ -150,9 +150,13 @@ def _kvp(kvp: float | None) -> str:
 
 def _series(series: SeriesSummary) -> str:
     """Return a series in words: description, modality, images, score."""
-    fitness = words.text("series.unfit") if series.score is None else words.text("series.score", score=f"{series.score:.3g}")
+    fitness = (
+        words.text("series.unfit") if series.score is None else words.text("series.score", score=f"{series.score:.3g}")
+    )
     described = series.description or series.series_instance_uid
-    return ", ".join(p for p in (described, series.modality, words.plural(series.instances, "series.instances"), fitness) if p)
+    return ", ".join(
+        p for p in (described, series.modality, words.plural(series.instances, "series.instances"), fitness) if p
+    )
 
 
 def _focus_view(focus: Focus, index: int) -> FocusView:

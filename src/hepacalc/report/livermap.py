@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hepacalc.records import Assessment, Focus
 from hepacalc.report.figures import Grey, grey_picture
 from hepacalc.report.scene import AXIAL, CORONAL, Crop, Plane, Scene, Window, letters
+
+FloatArray = NDArray[np.float64]
 
 __all__ = ["MAP_WINDOW", "LiverMap", "Mark", "Tag", "liver_maps", "place_tags"]
 
@@ -20,6 +23,8 @@ _PIXEL_MM = 1.0
 _UNITS_PER_MM = 2.0
 _NAMED_LESIONS, _NAMED_MIMICS = 40, 12
 _TAG_HEIGHT = 17.0
+_GAPS = np.array([4.0, 10.0, 18.0, 28.0, 40.0, 54.0, 70.0])
+_ANGLES = np.deg2rad([-45, 0, 45, -135, 180, 135, -90, 90, -22, 22, -158, 158])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,29 +90,20 @@ def place_tags(marks: Sequence[Mark], width: float, height: float) -> tuple[Tag,
     Each number tries rings of growing distance around its mark and takes the first free place; when none is
     free it takes the place that covers least.
     """
-    taken: list[tuple[float, float, float, float]] = []
-    rings = [(m.x - m.radius, m.y - m.radius, 2 * m.radius, 2 * m.radius) for m in marks]
+    rings = np.array([(m.x - m.radius, m.y - m.radius, 2 * m.radius, 2 * m.radius) for m in marks]).reshape(-1, 4)
+    taken = np.zeros((0, 4))
     tags = []
     for mark in marks:
         wide = 9.0 * len(mark.text) + 7.0
-        best, least = (0.0, 0.0), float("inf")
-        for gap in (4.0, 10.0, 18.0, 28.0, 40.0, 54.0, 70.0):
-            for angle in (-45, 0, 45, -135, 180, 135, -90, 90, -22, 22, -158, 158):
-                turn = np.deg2rad(angle)
-                reach = mark.radius + gap
-                x = mark.x + float(np.cos(turn)) * (reach + wide / 2) - wide / 2
-                y = mark.y + float(np.sin(turn)) * (reach + _TAG_HEIGHT / 2) - _TAG_HEIGHT / 2
-                x, y = min(max(x, 1.0), width - wide - 1), min(max(y, 1.0), height - _TAG_HEIGHT - 1)
-                here = (x, y, wide, _TAG_HEIGHT)
-                covered = sum(_overlap(here, t) for t in taken) * 4 + sum(_overlap(here, r) for r in rings)
-                if covered < least:
-                    best, least = (x, y), covered
-                if covered <= 0:
-                    break
-            if least <= 0:
-                break
-        taken.append((*best, wide, _TAG_HEIGHT))
-        tags.append(Tag(mark, best[0], best[1], wide, _TAG_HEIGHT))
+        reach = mark.radius + _GAPS[:, None]
+        x = mark.x + np.cos(_ANGLES) * (reach + wide / 2) - wide / 2
+        y = mark.y + np.sin(_ANGLES) * (reach + _TAG_HEIGHT / 2) - _TAG_HEIGHT / 2
+        x = np.clip(x.ravel(), 1.0, max(width - wide - 1, 1.0))
+        y = np.clip(y.ravel(), 1.0, max(height - _TAG_HEIGHT - 1, 1.0))
+        places = np.stack([x, y, np.full_like(x, wide), np.full_like(x, _TAG_HEIGHT)], axis=1)
+        best = places[int(np.argmin(4 * _overlap(places, taken) + _overlap(places, rings)))]
+        taken = np.vstack([taken, best])
+        tags.append(Tag(mark, *(float(v) for v in best)))
     return tuple(tags)
 
 
@@ -197,7 +193,9 @@ def _mark(
     return Mark(x * _UNITS_PER_MM, y * _UNITS_PER_MM, radius * _UNITS_PER_MM, text, is_lesion)
 
 
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    high = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return max(wide, 0.0) * max(high, 0.0)
+def _overlap(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """Return how much of each box ``(left, top, width, height)`` the others cover, summed, ``(boxes,)``."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, :2] + boxes[:, None, 2:], others[None, :, :2] + others[None, :, 2:])
+    area: FloatArray = np.maximum(high - low, 0).prod(axis=2).sum(axis=1)
+    return area

@@ -133,9 +133,7 @@ class Scene:
             half, count = extent / 2 / spacing[axis], self.geometry.shape[axis]
             start = min(max(int(np.floor(middle - half)), 0), count - 1)
             ranges.append((start, max(min(int(np.ceil(middle + half)) + 1, count), start + 1)))
-        return Crop(
-            plane, index, (ranges[0], ranges[1]), (spacing[plane.rows], spacing[plane.columns]), centre, size
-        )
+        return Crop(plane, index, (ranges[0], ranges[1]), (spacing[plane.rows], spacing[plane.columns]), centre, size)
 
 
 def letters(geometry: Geometry, plane: Plane) -> tuple[str, str, str, str]:
@@ -151,7 +149,7 @@ def letters(geometry: Geometry, plane: Plane) -> tuple[str, str, str, str]:
 def png_uri(grey: NDArray[np.uint8]) -> str:
     """Return an 8-bit grey picture as a data URI; the same pixels give the same bytes."""
     held = io.BytesIO()
-    Image.fromarray(grey).save(held, "PNG", optimize=False, compress_level=9)
+    Image.fromarray(grey).save(held, "PNG", optimize=False, compress_level=6)
     return "data:image/png;base64," + base64.b64encode(held.getvalue()).decode("ascii")
 
 

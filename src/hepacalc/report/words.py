@@ -43,9 +43,9 @@ class Summary(NamedTuple):
 
     tone: Tone
     headline: str
-    sure: str
+    sure: tuple[str, ...]
     size: str
-    where: str
+    where: tuple[str, ...]
     limits: tuple[str, ...]
 
 
@@ -163,51 +163,51 @@ def summary_text(assessment: Assessment) -> str:
     words = summary(assessment)
     lines = [words.headline]
     if words.sure:
-        lines.append(text("line.sure", words=words.sure))
+        lines.append(text("line.sure", words=", ".join(words.sure)))
     if assessment.lesions:
-        lines += [text("line.size", words=words.size), text("line.where", words=words.where)]
+        lines += [text("line.size", words=words.size), text("line.where", words="; ".join(words.where))]
     lines += [text("line.limits")] + [f"- {limit}" for limit in words.limits] if words.limits else []
     lines.append(text("disclaimer.short"))
     return "\n".join(lines)
 
 
-def _sure(assessment: Assessment) -> str:
-    """Count lesions by certainty, ``2 certain, 1 probable; 1 indeterminate``, and say when calcium is in doubt."""
+def _sure(assessment: Assessment) -> tuple[str, ...]:
+    """Count calcifications by certainty, then the indeterminate ones; say when contrast medium puts calcium in doubt."""
     count = Counter(lesion.certainty for lesion in assessment.lesions if lesion.kind == "calcification")
     parts = [f"{count[c]} {certainty_text(c)}" for c in ("certain", "probable", "possible") if count[c]]
-    out = ", ".join(parts)
-    if assessment.burden.indeterminate and out:
-        out = f"{out}; {plural(assessment.burden.indeterminate, 'also.indeterminate')}"
+    if assessment.burden.indeterminate:
+        parts.append(plural(assessment.burden.indeterminate, "also.indeterminate" if parts else "indeterminate"))
     if assessment.phase.is_contrast and assessment.lesions:
-        out = f"{out}; {text('sure.contrast')}" if out else text("sure.contrast")
-    return out
+        parts.append(text("sure.contrast"))
+    return tuple(parts)
 
 
 def _size(assessment: Assessment, named: list[Lesion]) -> str:
     extents = [n.extent_mm for n in named if isinstance(n.extent_mm, Measured)]
-    largest = max(extents, key=lambda n: n.value) if extents else NotMeasured(text("none-measured"))
-    total = assessment.burden.total_mass_mg
-    if not assessment.burden.calcifications:
-        return text("size.largest", largest=measurement_text(largest))
-    return text("size", total=measurement_text(total), largest=measurement_text(largest))
+    largest = max(extents, key=lambda n: n.value) if extents else None
+    parts = [text("size.largest", largest=measurement_text(largest)) if largest else text("none-measured")]
+    if assessment.burden.calcifications:
+        parts.insert(0, text("size.total", total=measurement_text(assessment.burden.total_mass_mg)))
+    return "; ".join(parts)
 
 
-def _where(named: Iterable[Lesion]) -> str:
-    """Group segments by lobe: ``right lobe 2 (VI, VIII); left lobe 1 (III)``."""
+def _where(named: Iterable[Lesion]) -> tuple[str, ...]:
+    """Group lesions by lobe: ``right lobe: 2 (segments VI, VIII)``, ``segment not known: 1``."""
     lobes: dict[str, list[str]] = {}
     for lesion in named:
         if isinstance(lesion.segment, NotMeasured):
-            lobes.setdefault(text("lobe.unknown"), [])
-            lobes[text("lobe.unknown")].append("")
+            lobes.setdefault(text("lobe.unknown"), []).append("")
             continue
-        name = lesion.segment.dominant
-        doubt = "?" if lesion.segment.probabilities[0][1] < _DOUBTFUL_SEGMENT else ""
-        lobes.setdefault(lobe_text(name) or text("lobe.unknown"), []).append(name + doubt)
+        name, probability = lesion.segment.probabilities[0]
+        said = name if probability >= _DOUBTFUL_SEGMENT else text("segment.doubt", name=name)
+        lobes.setdefault(lobe_text(name) or text("lobe.unknown"), []).append(said)
     parts = []
     for lobe, names in sorted(lobes.items(), key=lambda item: (-len(item[1]), item[0])):
-        listed = ", ".join(sorted({n for n in names if n}))
-        parts.append(f"{lobe} {len(names)}" + (f" ({text('segments', names=listed)})" if listed else ""))
-    return "; ".join(parts)
+        listed = sorted({n for n in names if n})
+        parts.append(text("where.lobe", lobe=lobe, count=len(names)))
+        if listed:
+            parts[-1] += f" ({text('segments.one' if len(listed) == 1 else 'segments.many', names=', '.join(listed))})"
+    return tuple(parts)
 
 
 def _threshold(smallest: Measurement) -> str:

@@ -22,6 +22,7 @@ from hepacalc.records import Assessment
 from hepacalc.report.html import render_html
 from hepacalc.report.schema import document, document_json
 from hepacalc.report.tables import foci_csv_of
+from hepacalc.study import write_mask_nifti
 
 __all__ = ["OUTPUTS", "check_writable", "write_outputs"]
 
@@ -88,8 +89,6 @@ def write_outputs(assessment: Assessment, out_dir: str | os.PathLike[str]) -> di
 
 
 def _write_files(assessment: Assessment, stage: Path) -> None:
-    from hepacalc.study import write_mask_nifti
-
     doc = document(assessment)
     (stage / "assessment.json").write_text(document_json(doc), "utf-8", newline="\n")
     (stage / "foci.csv").write_text(foci_csv_of(doc), "utf-8", newline="\n")
