@@ -141,14 +141,16 @@ def make_example(
                              "Ask for the scan without post-processing."),) if severe else ()),
         phase=Phase("portal venous", 0.91, True, Measured(172.4, "HU", 165, 180, "mean of the aorta"),
                     ("aorta 172 HU", "portal vein 181 HU")) if contrast
-        else Phase("non-contrast", 0.985, False, Measured(41.3, "HU", 37.0, 45.6, "mean of the aorta"), ("aorta 41 HU",)),
+        else Phase("non-contrast", 0.985, False, Measured(41.3, "HU", 37.0, 45.6, "mean of the aorta"),
+                   ("aorta 41 HU",)),
         calibration=Calibration(120.0, 0.79, 0.04, "table by kVp; McCollough 2007, Radiology 243:527"),
         liver=Liver("embedded 1", 0.94, no if unmeasured else Measured(1512.2, "ml", 1440, 1580, "voxel count"),
                     no if unmeasured else Measured(57.9, "HU", 57.5, 58.3, "robust mean"),
                     no if unmeasured else Measured(14.2, "HU", 14.0, 14.4, "robust standard deviation"), complete),
         burden=Burden(
             len(calcified), sum(le.certainty == "certain" for le in calcified), len(lesions) - len(calcified),
-            sum(f.lesion is None for f in foci), _total(calcified, "mass_mg", "mg"), _total(calcified, "volume_mm3", "mm3"),
+            sum(f.lesion is None for f in foci), _total(calcified, "mass_mg", "mg"),
+            _total(calcified, "volume_mm3", "mm3"),
             no if unmeasured else Measured(2.34, "mm", 2.0, 2.81, "5 noise deviations after blur"),
         ),
         lesions=tuple(lesions),
@@ -180,7 +182,8 @@ def _focus(
     volume = 4.18879 * radius**3
     values = {
         "volume_mm3": volume, "mass_mg": volume * (peak - 58) * 0.79 / 1000, "max_hu": peak + 20, "mean_hu": peak,
-        "background_hu": 58.2, "total_hu_mm3": volume * (peak - 58), "diameter_mm": 2 * radius, "diameter_2_mm": 1.9 * radius,
+        "background_hu": 58.2, "total_hu_mm3": volume * (peak - 58), "diameter_mm": 2 * radius,
+        "diameter_2_mm": 1.9 * radius,
         "diameter_3_mm": 1.8 * radius, "sphericity": 0.91234567, "elongation": 1.07, "hollowness": 0.32, "parts": 1,
         "capsule_distance_mm": 12.345678, "hilum_distance_mm": 43.2, "vessel_distance_mm": 5.1,
         "fixed_130_volume_mm3": volume * 1.2,
@@ -214,7 +217,8 @@ def _focus(
         measurements=measurements,
         pattern=NotMeasured("too few voxels") if unmeasured else pattern,
         segment=NotMeasured("no segments") if unmeasured else Segment(
-            (("VIII", 0.52), ("V", 0.41), ("IV", 0.07)) if number == 2 else (("VI", 0.83), ("VII", 0.17)), "planes through veins"
+            (("VIII", 0.52), ("V", 0.41), ("IV", 0.07)) if number == 2 else (("VI", 0.83), ("VII", 0.17)),
+            "planes through veins",
         ),
         surroundings=NotMeasured("too close to the capsule") if unmeasured else Surroundings(
             0.81, 0.12, 0.07, Measured(56.1, "HU", 53, 59, "mean of the shell"), ("like the rest of this liver",)

@@ -77,7 +77,7 @@ def render_html(assessment: Assessment) -> str:
         for k, lesion in enumerate(assessment.lesions)
     ]
     mimics = [_focus_view(f, k) for k, f in enumerate(assessment.foci) if f.lesion is None]
-    levels = [q.level for q in assessment.quality]
+    levels: list[str] = [q.level for q in assessment.quality]
     page = _environment().get_template("report.html.j2")
     return page.render(
         a=assessment,
@@ -150,13 +150,11 @@ def _kvp(kvp: float | None) -> str:
 
 def _series(series: SeriesSummary) -> str:
     """Return a series in words: description, modality, images, score."""
-    fitness = (
-        words.text("series.unfit") if series.score is None else words.text("series.score", score=f"{series.score:.3g}")
-    )
+    score = series.score
+    fitness = words.text("series.unfit") if score is None else words.text("series.score", score=f"{score:.3g}")
     described = series.description or series.series_instance_uid
-    return ", ".join(
-        p for p in (described, series.modality, words.plural(series.instances, "series.instances"), fitness) if p
-    )
+    images = words.plural(series.instances, "series.instances")
+    return ", ".join(part for part in (described, series.modality, images, fitness) if part)
 
 
 def _focus_view(focus: Focus, index: int) -> FocusView:

@@ -151,7 +151,7 @@ PHRASES: dict[str, str] = {
     "lesions.all": "All lesions",
     "lesions.none": "No lesion is listed: nothing was called calcification or indeterminate.",
     "lesion": "Lesion",
-    "lesions.more": "Pictures are shown for the first {shown} of {total} lesions, largest mass first. All are in the table.",
+    "lesions.more": "The first {shown} of {total} lesions have pictures, largest mass first. All are in the table.",
     "foci.more": "The {shown} heaviest of {total} foci are shown; all are in foci.csv.",
     "kind": "Taken for",
     "certainty": "Certainty",
@@ -199,14 +199,14 @@ PHRASES: dict[str, str] = {
         "bottom {bottom}, left {left}, right {right}. The focus is outlined in orange, the liver in blue."
     ),
     "picture.legend": (
-        "Orange line: this lesion. Blue line: liver. Pink dashes: another candidate. Ticks at the edges: where the other "
-        "two planes cut. R right, L left, A front, P back, H head, F feet."
+        "Orange line: this lesion. Blue line: liver. Pink dashes: another candidate. Ticks at the edges: where the "
+        "other two planes cut. R right, L left, A front, P back, H head, F feet."
     ),
     "picture.scale": "{length} mm",
     "map": "Map of the liver",
     "map.caption": (
-        "Brightest voxel along each line of sight, inside the liver outline only (W {width} L {level}). L1, L2 ...: lesions "
-        "by falling mass. Squares: mimics by focus number."
+        "Brightest voxel along each line of sight, inside the liver outline only (W {width} L {level}). L1, L2 ...: "
+        "lesions by falling mass. Squares: mimics by focus number."
     ),
     "map.axial": "Seen from the feet (axial)",
     "map.coronal": "Seen from the front (coronal)",

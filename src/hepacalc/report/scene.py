@@ -90,7 +90,8 @@ class Crop:
         where[self.plane.normal] = self.index
         where[self.plane.rows] = slice(r0, r1)
         where[self.plane.columns] = slice(c0, c1)
-        return array[tuple(where)]
+        found: NDArray[Any] = array[tuple(where)]
+        return found
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -71,7 +71,7 @@ def foci_csv_of(doc: dict[str, Any]) -> str:
 
 def foci_table_rows(assessment: Assessment) -> list[tuple[str, ...]]:
     """Return rows under :data:`FOCI_TABLE_HEADER` for a terminal; a dash where nothing was measured."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for focus in assessment.foci:
         mass = cell(focus.measurements.get("mass_mg", NotMeasured("")), "")
         across = cell(focus.measurements.get("diameter_mm", NotMeasured("")), "")

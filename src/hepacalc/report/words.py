@@ -139,7 +139,8 @@ def summary(assessment: Assessment) -> Summary:
     """Return the answer of page one in words, never surer than the input allows."""
     burden = assessment.burden
     grave, mild = obstacles(assessment)
-    limits = _unique((*assessment.limits, *grave, *mild))
+    severe = [q.text for q in assessment.quality if q.level == "severe"]
+    limits = _unique((*severe, *assessment.limits, *grave, *mild))
     calcified = [lesion for lesion in assessment.lesions if lesion.kind == "calcification"]
     named = calcified or list(assessment.lesions)
     if burden.calcifications:
@@ -172,7 +173,7 @@ def summary_text(assessment: Assessment) -> str:
 
 
 def _sure(assessment: Assessment) -> tuple[str, ...]:
-    """Count calcifications by certainty, then the indeterminate ones; say when contrast medium puts calcium in doubt."""
+    """Count calcifications by certainty, then the indeterminate ones; name the doubt that contrast medium brings."""
     count = Counter(lesion.certainty for lesion in assessment.lesions if lesion.kind == "calcification")
     parts = [f"{count[c]} {certainty_text(c)}" for c in ("certain", "probable", "possible") if count[c]]
     if assessment.burden.indeterminate:

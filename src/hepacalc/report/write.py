@@ -71,7 +71,7 @@ def write_outputs(assessment: Assessment, out_dir: str | os.PathLike[str]) -> di
     with _told(out):
         _refuse_strangers(out)
         exists = out.is_dir()
-        made = _make_parents(out.parent)
+        made: tuple[Path, ...] = _make_parents(out.parent)
         stage = Path(tempfile.mkdtemp(prefix=".hepacalc-", suffix=".part", dir=out if exists else out.parent))
         try:
             _write_files(assessment, stage)
