@@ -1,0 +1,246 @@
+"""Where something brighter than this liver sits: peaks at several scales, and the region at half their height.
+
+The threshold comes from the noise of this liver at the scale of the focus, never from one constant, so that a
+small speck whose HU partial volume has brought down is still a candidate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hepacalc.foci.scene import F32, Mask, Scene, bulk
+from hepacalc.geometry import Slices3
+
+__all__ = ["Candidate", "detect"]
+
+DETECTION_STEP_MM = 1.3
+SIGNIFICANCE = 5.0
+LOWEST_CONTRAST_HU = 28.0
+REACH_MM = 2.5
+MOST_CANDIDATES = 400
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Candidate:
+    """A bright peak and the region at half its height.
+
+    Args:
+        peak: ``(z, y, x)`` index of the brightest voxel in the scene.
+        peak_hu: its height, lightly smoothed.
+        background_hu: liver around it, from the map of slow changes.
+        significance: contrast over the noise of its scale.
+        box: where ``region`` lies in the scene.
+        region: bool, face/edge/corner-connected voxels above half height.
+        inside: share of the whole bright structure at half height that lies in the liver.
+        depth_mm: how deep below the surface of the liver mask the region reaches.
+        is_cut: whether the structure goes on outside the liver and only its part in the liver is kept in ``region``.
+        at_scan_edge: whether it touches the first or last plane of the scan.
+    """
+
+    peak: tuple[int, int, int]
+    peak_hu: float
+    background_hu: float
+    significance: float
+    box: Slices3
+    region: Mask
+    inside: float
+    depth_mm: float
+    is_cut: bool
+    at_scan_edge: bool
+
+
+def detect(scene: Scene, *, floor_hu: float = 0.0) -> tuple[Candidate, ...]:
+    """Return bright candidates in and at the liver, brightest first.
+
+    Args:
+        scene: the liver.
+        floor_hu: contrast above liver below which nothing is looked at (enhanced scans: to pass over small vessels).
+
+    Returns:
+        Candidates with disjoint regions.
+    """
+    factor = tuple(max(round(DETECTION_STEP_MM / d), 1) for d in scene.spacing_mm)
+    mean, brightest = _reduce(scene.hu, factor)
+    liver = _reduce(scene.liver.view(np.uint8), factor)[0] >= 0.5
+    step = tuple(d * f for d, f in zip(scene.spacing_mm, factor, strict=True))
+    slow = slow_background(mean, liver, step, scene.parenchyma_hu, scene.spread_hu)
+    near = _grow(liver, step, REACH_MM)
+    core = ~_grow(~liver, step, 4.0)
+    if core.sum() < 500:
+        core = liver
+    contrast = mean - slow
+    blur = ndimage.gaussian_filter(contrast, [1.1 / max(d, 1.1) if d > 2.5 else 1.5 / d * 0.8 for d in step])
+    sd_one, sd_blur = bulk(contrast[core])[1], bulk(blur[core])[1]
+    floor = max(floor_hu, LOWEST_CONTRAST_HU)
+    score = np.maximum(contrast / sd_one, blur / sd_blur * 0.95)
+    # a speck smaller than the detection voxel shows in the brightest native voxel only
+    speck = (brightest - slow) / (scene.noise_hu + 1.0)
+    score = np.maximum(score, speck - 2.0)
+    hot = near & (score > SIGNIFICANCE) & (np.maximum(contrast, 0.8 * (brightest - slow)) > floor)
+    if not hot.any():
+        return ()
+    height = np.where(hot, np.maximum(contrast, 0.6 * (brightest - slow)), -np.inf)
+    window = tuple(2 * max(round(2.0 / d), 1) + 1 for d in step)
+    tops = hot & (height >= ndimage.maximum_filter(height, size=window))
+    where = np.argwhere(tops)
+    order = np.argsort(-height[tops])
+    return _regions(scene, where[order], score[tops][order], slow, factor)
+
+
+def slow_background(
+    hu: F32, liver: Mask, step: tuple[float, ...], mean: float, spread: float, scale_mm: float = 11.0
+) -> F32:
+    """Return the slow changes of liver HU over ``hu``'s grid: outliers left out, blurred, continued outwards."""
+    factor = tuple(max(round(4.0 / d), 1) for d in step)
+    usable = liver & (np.abs(hu - mean) < 2.5 * spread + 10)
+    coarse_hu = _reduce(np.where(usable, hu - mean, 0).astype(np.float32), factor)[0]
+    coarse_n = _reduce(usable.astype(np.float32), factor)[0]
+    sigma = [scale_mm / (d * f) for d, f in zip(step, factor, strict=True)]
+    total = ndimage.gaussian_filter(coarse_hu, sigma, mode="constant", truncate=3)
+    count = ndimage.gaussian_filter(coarse_n, sigma, mode="constant", truncate=3)
+    field = (total / (count + 0.02)).astype(np.float32)
+    zoom = [n / c for n, c in zip(hu.shape, field.shape, strict=True)]
+    wide = ndimage.zoom(field, zoom, order=1, mode="nearest", grid_mode=True)
+    return np.asarray(wide[: hu.shape[0], : hu.shape[1], : hu.shape[2]] + mean, np.float32)
+
+
+def _reduce(array: NDArray[np.generic], factor: tuple[int, ...]) -> tuple[F32, F32]:
+    """Return block means and block maxima; the last block is filled by repeating the edge."""
+    pad = [(0, -n % f) for n, f in zip(array.shape, factor, strict=True)]
+    wide = np.pad(array, pad, mode="edge") if any(p[1] for p in pad) else array
+    if factor == (1, 1, 1):
+        out = np.asarray(wide, np.float32)
+        return out, out
+    total: F32 | None = None
+    top: NDArray[np.generic] | None = None
+    for i in range(factor[0]):
+        for j in range(factor[1]):
+            for k in range(factor[2]):
+                part = wide[i :: factor[0], j :: factor[1], k :: factor[2]]
+                total = part.astype(np.float32) if total is None else total + part
+                top = part if top is None else np.maximum(top, part)  # type: ignore[type-var]
+    assert total is not None and top is not None
+    return total / float(np.prod(factor)), np.asarray(top, np.float32)
+
+
+def _grow(mask: Mask, step: tuple[float, ...], mm: float) -> Mask:
+    """Dilate by ``mm`` along each axis and its diagonals (box)."""
+    size = tuple(2 * int(np.ceil(mm / d - 0.25)) + 1 for d in step)
+    return np.asarray(ndimage.maximum_filter(mask, size=size, mode="constant", cval=0))
+
+
+def _regions(
+    scene: Scene, tops: NDArray[np.intp], scores: NDArray[np.floating], slow: F32, factor: tuple[int, ...]
+) -> tuple[Candidate, ...]:
+    """Flood each peak down to half its height; a peak inside an earlier region belongs to that one."""
+    claimed = np.zeros(scene.hu.shape, bool)
+    out: list[Candidate] = []
+    for top, score in zip(tops, scores, strict=True):
+        if len(out) >= MOST_CANDIDATES:
+            break
+        start = [int(t * f) for t, f in zip(top, factor, strict=True)]
+        block = tuple(slice(s, s + f) for s, f in zip(start, factor, strict=True))
+        if claimed[block].any():
+            continue
+        peak = _climb(scene, block)
+        if claimed[peak]:
+            continue
+        background = float(slow[tuple(top)])
+        found = _flood(scene, peak, background)
+        if found is None:
+            continue
+        if claimed[found.box][found.region].mean() > 0.5:
+            continue
+        claimed[found.box] |= found.region
+        out.append(
+            Candidate(
+                peak, found.height, background, float(score), found.box, found.region, found.inside, found.depth_mm,
+                found.is_cut, _at_edge(scene, found.box),
+            )  # fmt: skip
+        )
+    return tuple(sorted(out, key=lambda c: -c.peak_hu))
+
+
+def _climb(scene: Scene, block: tuple[slice, ...]) -> tuple[int, int, int]:
+    """Return the brightest native voxel in a detection voxel."""
+    part = scene.hu[block]
+    at = np.unravel_index(int(np.argmax(part)), part.shape)
+    return tuple(int(a) + s.start for a, s in zip(at, block, strict=True))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Flooded:
+    """A region at half height, as :class:`Candidate` has it."""
+
+    box: Slices3
+    region: Mask
+    height: float
+    inside: float
+    depth_mm: float
+    is_cut: bool
+
+
+def _flood(scene: Scene, peak: tuple[int, int, int], background: float) -> _Flooded | None:
+    """Return the region at half height; the window grows until the region fits into it."""
+    for reach_mm in (9.0, 25.0, 70.0):
+        box = tuple(
+            slice(max(p - int(np.ceil(reach_mm / d)), 0), min(p + int(np.ceil(reach_mm / d)) + 1, n))
+            for p, d, n in zip(peak, scene.spacing_mm, scene.hu.shape, strict=True)
+        )
+        hu = scene.hu[box]
+        at = tuple(p - s.start for p, s in zip(peak, box, strict=True))
+        height = _height(hu, at, scene.spacing_mm)
+        bright = hu > background + 0.5 * (height - background)
+        if not bright[at]:
+            return None
+        region = _part_with(bright, at)
+        touching = [
+            axis
+            for axis in range(3)
+            for side, free in ((0, box[axis].start > 0), (-1, box[axis].stop < scene.hu.shape[axis]))
+            if free and np.take(region, side, axis=axis).any()
+        ]
+        if not touching:
+            break
+    liver = scene.liver[box]
+    inside = float(liver[region].mean())
+    is_cut = False
+    if inside < 0.8:
+        # it goes on outside (a rib that touches the liver, a vessel that leaves it): keep what belongs to the liver
+        kept = bright & (ndimage.distance_transform_edt(~liver, sampling=scene.spacing_mm) <= REACH_MM)
+        if kept[at]:
+            region, is_cut = _part_with(kept, at), True
+    depth = ndimage.distance_transform_edt(np.pad(liver, 1, mode="edge"), sampling=scene.spacing_mm)[1:-1, 1:-1, 1:-1]
+    tight = ndimage.find_objects(region.astype(np.int8))[0]
+    place = tuple(slice(b.start + t.start, b.start + t.stop) for b, t in zip(box, tight, strict=True))
+    return _Flooded(
+        (place[0], place[1], place[2]), np.ascontiguousarray(region[tight]), height, inside,
+        float(depth[region].max()), is_cut,
+    )  # fmt: skip
+
+
+def _part_with(mask: Mask, at: tuple[int, ...]) -> Mask:
+    """Return the connected part of a mask that holds a voxel."""
+    labels, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+    return np.asarray(labels == labels[at])
+
+
+def _at_edge(scene: Scene, box: Slices3) -> bool:
+    """Whether a box touches the first or last plane of the scan."""
+    low = [start + b.start for start, b in zip(scene.start, box, strict=True)]
+    high = [start + b.stop for start, b in zip(scene.start, box, strict=True)]
+    return any(a <= 0 or b >= n for a, b, n in zip(low, high, scene.scan_shape, strict=True))
+
+
+def _height(hu: F32, at: tuple[int, ...], spacing: tuple[float, ...]) -> float:
+    """Return the height of a peak: its voxel and its in-plane neighbours, weighted 2:1, never far below the voxel."""
+    z, y, x = at
+    ys, xs = slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2)
+    patch = hu[z, ys, xs]
+    if min(spacing[1:]) > 1.2 or patch.size < 9:
+        return float(hu[at])
+    return float(0.5 * hu[at] + 0.5 * np.sort(patch.ravel())[-4:].mean())

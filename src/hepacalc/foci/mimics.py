@@ -1,0 +1,329 @@
+"""Calcium, or something that looks like it: one test for each mimic, with its reasons in words.
+
+Nothing is thrown away: what fails a test keeps its own kind. Safety errs one way: on an enhanced scan, at cut-off HU
+and beside metal calcium is never called certain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from hepacalc.foci.aperture import Signal, Window
+from hepacalc.foci.detect import Candidate
+from hepacalc.foci.scene import Mask, Scene
+from hepacalc.records import Certainty, Kind
+
+__all__ = ["Blood", "Verdict", "judge"]
+
+CALCIUM_HU = 130.0
+INDETERMINATE_HU = 90.0
+METAL_HU = 1000.0
+SURELY_METAL_HU = 1900.0
+GAS_HU = -250.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blood:
+    """What contrast medium can look like in this scan.
+
+    Args:
+        is_contrast: whether the scan is enhanced (or may be).
+        brightest_hu: blood in the large vessels; None when they were not found.
+        phase: name of the phase, for words.
+    """
+
+    is_contrast: bool
+    brightest_hu: float | None
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a candidate is taken for, how surely, and why."""
+
+    kind: Kind
+    certainty: Certainty
+    score: float
+    mimic: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """What the tests look at."""
+
+    peak_hu: float
+    true_hu: float
+    above_hu: float
+    noise_hu: float
+    significance: float
+    inside: float
+    depth_mm: float
+    leaves_liver: bool
+    continues_mm: float
+    gas_mm: float
+    fluid_share: float
+    liver_share: float
+    streak_hu: float
+    is_clipped: bool
+    volume_mm3: float
+    is_compact: bool
+
+
+def judge(scene: Scene, candidate: Candidate, window: Window, signal: Signal, blood: Blood, metal: Mask | None) -> Verdict:
+    """Return what a candidate is taken for.
+
+    Args:
+        scene: the liver.
+        candidate: the bright peak.
+        window: it and its surroundings.
+        signal: its integrated signal.
+        blood: what contrast medium can look like.
+        metal: bool on the scene's grid, metal found so far, or None.
+    """
+    signs = _look(scene, candidate, window, signal, blood)
+    for test in (_is_metal, _is_outside, _is_stone, _is_gas_edge):
+        verdict = test(signs, blood)
+        if verdict is not None:
+            return verdict
+    if metal is not None and _beside(metal, candidate, scene, 5.0):
+        return Verdict(
+            "metal", "probable", 0.08, ("metal or its streaks",),
+            (f"{signs.peak_hu:.0f} HU within 5 mm of metal: part of it or a streak",),
+        )  # fmt: skip
+    if blood.is_contrast:
+        return _on_contrast(signs, blood)
+    return _on_plain(signs)
+
+
+# ------------------------------------------------------------------ what is looked at
+
+
+def _look(scene: Scene, candidate: Candidate, window: Window, signal: Signal, blood: Blood) -> _Signs:
+    """Collect what the tests need."""
+    region = window.region
+    distance = ndimage.distance_transform_edt(~region, sampling=scene.spacing_mm)
+    shell = (distance > 1.5 * max(scene.sigma_mm[1:])) & (distance <= 6.0) & window.clean
+    if shell.sum() < 20:
+        shell = (distance > 0) & (distance <= 8.0)
+    values = window.hu[shell]
+    spread = max(scene.spread_hu, 8.0)
+    liver_like = np.abs(values - scene.parenchyma_hu) < 2.5 * spread
+    fluid_top = min(30.0, scene.parenchyma_hu - 20.0)
+    smooth = ndimage.uniform_filter(window.hu, [1 if d > 2.5 else 3 for d in scene.spacing_mm])[shell]
+    gas = (window.hu < GAS_HU) & ~region
+    gas_mm = float(distance[gas].min()) if gas.any() else np.inf
+    near = values[distance[shell] <= 5.0] if (distance[shell] <= 5.0).any() else values
+    height = candidate.peak_hu - float(np.median(window.background[region]))
+    return _Signs(
+        peak_hu=candidate.peak_hu,
+        true_hu=_true_height(scene, window, signal) + float(np.median(window.background[region])),
+        above_hu=height,
+        noise_hu=scene.noise_hu,
+        significance=candidate.significance,
+        inside=candidate.inside,
+        depth_mm=candidate.depth_mm,
+        leaves_liver=_leaves_liver(scene, candidate),
+        continues_mm=_continues(scene, candidate, blood) if blood.is_contrast else 0.0,
+        gas_mm=gas_mm,
+        fluid_share=float(((smooth > -25) & (smooth < fluid_top)).mean()),
+        liver_share=float(liver_like.mean()),
+        streak_hu=float(np.percentile(near, 2)) - scene.parenchyma_hu,
+        is_clipped=bool((window.hu[region] >= scene.clip_hu).any()),
+        volume_mm3=float(region.sum()) * scene.voxel_mm3,
+        is_compact=_is_compact(scene, region),
+    )
+
+
+def _true_height(scene: Scene, window: Window, signal: Signal) -> float:
+    """Return HU above background before blurring, for a compact focus taken as long as it is wide.
+
+    Partial volume lowers the peak of a small focus but keeps its sum; the sum over the volume that its width in the
+    plane suggests is what it would show on infinitely thin slices. Never below the measured height.
+    """
+    planes = np.moveaxis(window.region, scene.slice_axis, 0)
+    pixel = scene.voxel_mm3 / scene.spacing_mm[scene.slice_axis]
+    area = float(planes.sum((1, 2)).max()) * pixel
+    seen = 2 * np.sqrt(area / np.pi)
+    blur = 2.355 * max(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
+    width = np.sqrt(max(seen**2 - 0.9 * blur**2, (0.6 * seen) ** 2))
+    return max(signal.total_hu_mm3 / (np.pi / 6 * width**3), window.height)
+
+
+def _is_compact(scene: Scene, region: Mask) -> bool:
+    """Whether a region is about as long as it is wide, given thick slices."""
+    extent = [n * d for n, d in zip(region.shape, scene.spacing_mm, strict=True)]
+    in_plane = [e for axis, e in enumerate(extent) if axis != scene.slice_axis]
+    along = extent[scene.slice_axis]
+    wide = max(in_plane)
+    return wide <= 2.2 * min(in_plane) + 1.0 and along <= 2.0 * wide + 1.5 * scene.slice_thickness_mm
+
+
+def _leaves_liver(scene: Scene, candidate: Candidate) -> bool:
+    """Whether the bright structure at the liver's edge is the tip of a larger one outside (rib, cartilage, bowel)."""
+    if candidate.depth_mm > 9.0 and candidate.inside > 0.5:
+        return False
+    reach = 14.0
+    box = tuple(
+        slice(max(b.start - int(reach / d), 0), min(b.stop + int(reach / d), n))
+        for b, d, n in zip(candidate.box, scene.spacing_mm, scene.hu.shape, strict=True)
+    )
+    hu, liver = scene.hu[box], scene.liver[box]
+    low = candidate.background_hu + max(0.3 * (candidate.peak_hu - candidate.background_hu), 45.0, 3 * scene.noise_hu)
+    bright = ndimage.uniform_filter(hu, [1 if d > 2 else 3 for d in scene.spacing_mm]) > low
+    at = tuple(p - b.start for p, b in zip(candidate.peak, box, strict=True))
+    bright[at] = True
+    labels, _ = ndimage.label(bright, np.ones((3, 3, 3)))
+    part = labels == labels[at]
+    outside = float((part & ~liver).sum()) * scene.voxel_mm3
+    within = float((part & liver).sum()) * scene.voxel_mm3
+    own = float(candidate.region.sum()) * scene.voxel_mm3
+    return outside > max(1.2 * within, 0.8 * own, 60.0)
+
+
+def _continues(scene: Scene, candidate: Candidate, blood: Blood) -> float:
+    """Return how far in mm vessel-like brightness goes on from the peak beyond the focus itself."""
+    reach = 16.0
+    box = tuple(
+        slice(max(p - int(reach / d), 0), min(p + int(reach / d) + 1, n))
+        for p, d, n in zip(candidate.peak, scene.spacing_mm, scene.hu.shape, strict=True)
+    )
+    hu = scene.hu[box]
+    smooth = ndimage.gaussian_filter(hu, [0.8 / d if d < 2 else 0.0 for d in scene.spacing_mm])
+    top = candidate.peak_hu if blood.brightest_hu is None else min(blood.brightest_hu, candidate.peak_hu)
+    low = candidate.background_hu + max(0.45 * (top - candidate.background_hu), 2.0 * scene.noise_hu * 0.6, 15.0)
+    bright = smooth > low
+    at = tuple(p - b.start for p, b in zip(candidate.peak, box, strict=True))
+    bright[at] = True
+    labels, _ = ndimage.label(bright, ndimage.generate_binary_structure(3, 1))
+    part = np.argwhere(labels == labels[at])
+    own = np.argwhere(candidate.region) + [b.start - o.start for b, o in zip(candidate.box, box, strict=True)]
+    far = np.linalg.norm((part - at) * scene.spacing_mm, axis=1).max()
+    size = np.linalg.norm((own - at) * scene.spacing_mm, axis=1).max()
+    return float(far - min(size, far))
+
+
+def _beside(mask: Mask, candidate: Candidate, scene: Scene, mm: float) -> bool:
+    """Whether a mask comes within ``mm`` of a candidate."""
+    box = tuple(
+        slice(max(b.start - int(np.ceil(mm / d)), 0), b.stop + int(np.ceil(mm / d)))
+        for b, d in zip(candidate.box, scene.spacing_mm, strict=True)
+    )
+    return bool(mask[box].any())
+
+
+# ------------------------------------------------------------------ the tests
+
+
+def _is_metal(signs: _Signs, blood: Blood) -> Verdict | None:
+    """Clip, stent, coil: far above calcium, or above 1000 HU with dark streaks."""
+    if signs.peak_hu < METAL_HU and not signs.is_clipped:
+        return None
+    streaks = signs.streak_hu < -110 and signs.gas_mm > 3.0
+    if signs.peak_hu >= SURELY_METAL_HU or (signs.peak_hu >= METAL_HU and streaks and signs.peak_hu >= 1300):
+        reason = f"{signs.peak_hu:.0f} HU" + (" with dark streaks beside it" if streaks else "")
+        return Verdict(
+            "metal", "certain" if signs.peak_hu >= SURELY_METAL_HU else "probable", 0.02,
+            ("clip, stent or coil", "Lipiodol"), (f"{reason}: denser than calcified tissue",),
+        )  # fmt: skip
+    return None
+
+
+def _is_outside(signs: _Signs, blood: Blood) -> Verdict | None:
+    """Rib, costal cartilage, bowel contrast, or calcium of a neighbouring organ."""
+    shallow = signs.depth_mm < 4.0
+    if signs.inside < 0.25 and signs.depth_mm < 6.0:
+        reason = f"only {signs.inside:.0%} of it lies in the liver"
+    elif signs.leaves_liver and (signs.inside < 0.75 or signs.depth_mm < 7.0) and signs.liver_share < 0.8:
+        reason = "it is the tip of a larger bright structure outside the liver"
+    elif shallow and signs.inside < 0.5:
+        reason = f"only {signs.inside:.0%} of it lies in the liver, {signs.depth_mm:.0f} mm deep"
+    else:
+        return None
+    if signs.fluid_share > 0.5:
+        return Verdict(
+            "stone-like", "probable", 0.1, ("gallstone", "dense bile"), (reason, "it lies in fluid beside the liver")
+        )
+    return Verdict(
+        "outside-liver", "probable", 0.08, ("rib or costal cartilage", "bowel contents", "calcium of a neighbouring organ"),
+        (reason,),
+    )  # fmt: skip
+
+
+def _is_stone(signs: _Signs, blood: Blood) -> Verdict | None:
+    """Stone or dense bile: it lies in fluid (gallbladder, dilated duct)."""
+    if signs.fluid_share < 0.62 or signs.liver_share > 0.3:
+        return None
+    return Verdict(
+        "stone-like", "probable" if signs.peak_hu > CALCIUM_HU else "possible", 0.2,
+        ("stone in the gallbladder or a dilated duct", "wall of a cyst"),
+        (f"{signs.fluid_share:.0%} of what surrounds it is fluid",),
+    )  # fmt: skip
+
+
+def _is_gas_edge(signs: _Signs, blood: Blood) -> Verdict | None:
+    """Overshoot or streak beside gas (lung, bowel, air in the ducts)."""
+    if signs.gas_mm < 7.0 and signs.above_hu < 130 and signs.liver_share < 0.9:
+        return Verdict(
+            "noise", "probable", 0.05, ("edge or streak beside gas",),
+            (f"{signs.above_hu:.0f} HU above liver, {signs.gas_mm:.0f} mm from gas",),
+        )  # fmt: skip
+    return None
+
+
+def _on_plain(signs: _Signs) -> Verdict:
+    """Without contrast medium: calcium by its HU, with partial volume allowed for."""
+    floor = max(CALCIUM_HU, signs.peak_hu - signs.above_hu + max(45.0, 2.5 * signs.noise_hu * 0.6))
+    reasons = [f"{signs.peak_hu:.0f} HU, {signs.above_hu:.0f} HU above the liver around it, no contrast medium"]
+    mimic: list[str] = []
+    if signs.is_clipped or signs.peak_hu >= METAL_HU:
+        mimic.append("metal or Lipiodol")
+    if signs.inside < 0.8 or signs.leaves_liver:
+        mimic.append("rib or costal cartilage")
+    if signs.fluid_share > 0.35:
+        mimic.append("stone in a duct")
+    if signs.peak_hu >= floor and signs.significance >= 6.0:
+        sure = signs.significance >= 9.0 and not mimic and signs.gas_mm > 4.0 and signs.above_hu > 5 * signs.noise_hu * 0.6
+        score = float(np.clip(0.75 + (signs.peak_hu - floor) / 400, 0.75, 0.98)) - 0.15 * bool(mimic)
+        return Verdict("calcification", "certain" if sure else "probable", score, tuple(mimic), tuple(reasons))
+    small_but_dense = signs.true_hu >= floor + 60 and signs.is_compact
+    if small_but_dense and signs.significance >= 6.5:
+        reasons.append(f"compact: partial volume has lowered it from about {signs.true_hu:.0f} HU")
+        return Verdict("calcification", "probable", 0.7, (*mimic, "noise"), tuple(reasons))
+    if signs.peak_hu >= INDETERMINATE_HU or signs.true_hu >= floor:
+        reasons.append("between 90 and 130 HU, or too small to tell")
+        return Verdict("indeterminate", "possible", 0.4, (*mimic, "dense bile", "haemorrhage", "noise"), tuple(reasons))
+    return Verdict("noise", "possible", 0.1, ("noise",), (*reasons, "below 90 HU"))
+
+
+def _on_contrast(signs: _Signs, blood: Blood) -> Verdict:
+    """With contrast medium: only what no vessel of this scan can be is called calcium, and never certain."""
+    vessel = blood.brightest_hu
+    margin = max(25.0, 1.8 * signs.noise_hu)
+    reasons = [f"{signs.peak_hu:.0f} HU, {signs.above_hu:.0f} HU above the liver around it"]
+    if vessel is not None:
+        reasons.append(f"blood in the large vessels {vessel:.0f} HU")
+    reasons.append("contrast medium is in the scan, so calcium is not certain")
+    mimic = ["enhanced vessel"]
+    if signs.is_clipped or signs.peak_hu >= METAL_HU:
+        mimic.insert(0, "metal or Lipiodol")
+    if signs.inside < 0.8 or signs.leaves_liver:
+        mimic.append("rib or costal cartilage")
+    top = vessel if vessel is not None else max(250.0, signs.peak_hu - signs.above_hu + 150)
+    if signs.peak_hu > top + margin and signs.significance >= 6.0:
+        return Verdict("calcification", "probable", 0.8, tuple(mimic), (*reasons, "brighter than any vessel"))
+    if signs.continues_mm > 6.0 or not signs.is_compact:
+        return Verdict(
+            "vessel", "probable", 0.1, ("enhanced vessel",), (*reasons, "vessel-like brightness goes on beyond it")
+        )
+    if signs.true_hu > top + 60 and signs.significance >= 6.5 and signs.continues_mm < 4.0:
+        return Verdict(
+            "calcification", "possible", 0.6, tuple(mimic),
+            (*reasons, f"compact and alone: partial volume has lowered it from about {signs.true_hu:.0f} HU"),
+        )  # fmt: skip
+    if signs.significance >= 6.0:
+        return Verdict("indeterminate", "possible", 0.35, tuple(mimic), (*reasons, "compact and alone, but no brighter than blood"))
+    return Verdict("noise", "possible", 0.1, ("noise", "enhanced vessel"), tuple(reasons))

@@ -1,0 +1,189 @@
+"""What the foci room works on: the liver cut out of the scan, with its grey values, noise and resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from hepacalc.errors import MeasurementError
+from hepacalc.geometry import Geometry, Slices3
+from hepacalc.records import LiverMask, Volume
+
+__all__ = ["NoiseCurve", "Scene", "bulk", "look_at"]
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+MARGIN_MM = 22.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NoiseCurve:
+    """How far the mean HU of a compact region strays from its surroundings where there is no focus.
+
+    Measured in this scan's parenchyma, so that it holds correlated noise, texture and the error of the background
+    estimate together.
+
+    Args:
+        volume_mm3: region sizes, rising.
+        sd_hu: standard deviation of (mean of the region - mean of the shell around it).
+    """
+
+    volume_mm3: NDArray[np.float64]
+    sd_hu: NDArray[np.float64]
+
+    def at(self, volume_mm3: float) -> float:
+        """Return the standard deviation in HU for a region of ``volume_mm3`` (log-log interpolation)."""
+        x = np.log(np.clip(volume_mm3, self.volume_mm3[0], self.volume_mm3[-1]))
+        return float(np.exp(np.interp(x, np.log(self.volume_mm3), np.log(self.sd_hu))))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scene:
+    """The liver and what surrounds it, in standard orientation (z up, y back, x left).
+
+    Args:
+        hu: CT numbers ``(z, y, x)`` of the crop.
+        liver: bool ``(z, y, x)``.
+        geometry: grid of the crop.
+        start: index of the crop's first voxel in the reoriented scan.
+        scan_shape: ``(z, y, x)`` of the whole reoriented scan.
+        slice_axis: axis along which the scanner took slices.
+        sigma_mm: standard deviation of the scan's point spread ``(z, y, x)`` in mm.
+        slice_thickness_mm: along ``slice_axis``.
+        parenchyma_hu: robust mean of the liver.
+        spread_hu: robust standard deviation of the liver at the scale of a voxel.
+        noise_hu: standard deviation of one voxel against its close neighbourhood.
+        curve: noise at the scale of a focus.
+        clip_hu: highest CT number that this scan can hold, when it is cut off; else infinity.
+    """
+
+    hu: F32
+    liver: Mask
+    geometry: Geometry
+    start: tuple[int, int, int]
+    scan_shape: tuple[int, int, int]
+    slice_axis: int
+    sigma_mm: tuple[float, float, float]
+    slice_thickness_mm: float
+    parenchyma_hu: float
+    spread_hu: float
+    noise_hu: float
+    curve: NoiseCurve
+    clip_hu: float
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel spacing ``(z, y, x)`` in mm."""
+        return self.geometry.spacing_mm
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of one voxel in mm^3."""
+        return self.geometry.voxel_mm3
+
+
+def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float) -> Scene:
+    """Cut the liver out of a scan and learn its grey values and noise.
+
+    Args:
+        volume: the scan.
+        liver: mask on the same grid.
+        sigma_in_plane_mm: standard deviation of the in-plane point spread.
+
+    Raises:
+        MeasurementError: the mask is empty.
+    """
+    turn = volume.geometry.canonical()
+    mask = turn.apply(liver.mask)
+    found = ndimage.find_objects(mask.view(np.int8))
+    if not found or found[0] is None:
+        raise MeasurementError("a liver mask was wanted to look for foci in, but it is empty.", hint="Give another mask.")
+    spacing = turn.geometry.spacing_mm
+    box = tuple(
+        slice(max(s.start - int(np.ceil(MARGIN_MM / d)), 0), min(s.stop + int(np.ceil(MARGIN_MM / d)), n))
+        for s, d, n in zip(found[0], spacing, mask.shape, strict=True)
+    )
+    crop: Slices3 = (box[0], box[1], box[2])
+    hu = np.ascontiguousarray(turn.apply(volume.hu)[crop], dtype=np.float32)
+    inside = np.ascontiguousarray(mask[crop])
+    slice_axis = turn.axes.index(volume.slice_axis)
+    thickness = volume.slice_thickness_mm
+    sigma = [sigma_in_plane_mm] * 3
+    sigma[slice_axis] = float(np.hypot(thickness / np.sqrt(12), 0.22 * thickness))
+    core = _core(inside, spacing)
+    values = hu[core]
+    mean, spread = bulk(values[:: max(len(values) // 400_000, 1)])
+    noise, curve = _noise(hu, core, spacing, mean, spread)
+    top = float(volume.hu.max())
+    ceiling = top if (volume.hu == top).sum() > 20 and top < 3000 else np.inf
+    return Scene(
+        hu, inside, turn.geometry.crop(crop), (crop[0].start, crop[1].start, crop[2].start),
+        turn.geometry.shape, slice_axis,
+        (sigma[0], sigma[1], sigma[2]), thickness, mean, spread, noise, curve, ceiling,
+    )  # fmt: skip
+
+
+def bulk(values: NDArray[np.floating]) -> tuple[float, float]:
+    """Return mean and standard deviation of the bulk of some values: median and MAD, trimmed at 2.5 sd."""
+    middle = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - middle))) + 1e-3
+    kept = values[np.abs(values - middle) < 2.5 * spread]
+    return float(kept.mean()), float(kept.std() / 0.955)
+
+
+def _core(liver: Mask, spacing: tuple[float, float, float], depth_mm: float = 5.0) -> Mask:
+    """Return the liver without its outer millimetres; thinner shells where that leaves too little."""
+    for mm in (depth_mm, depth_mm / 2, 0.0):
+        steps = [int(round(mm / d)) for d in spacing]
+        core = liver
+        for axis, n in enumerate(steps):
+            if n:
+                shape = [1, 1, 1]
+                shape[axis] = 2 * n + 1
+                core = ndimage.minimum_filter(core, size=tuple(shape), mode="constant", cval=0)
+        if core.sum() > 2000 or mm == 0.0:
+            return np.asarray(core)
+    return liver
+
+
+def _noise(
+    hu: F32, core: Mask, spacing: tuple[float, float, float], mean: float, spread: float, blocks: int = 24
+) -> tuple[float, NoiseCurve]:
+    """Measure noise in blocks of parenchyma: of one voxel, and of compact regions against their surroundings."""
+    rng = np.random.default_rng(20260101)
+    points = np.argwhere(core[::2, ::4, ::4]) * (2, 4, 4)
+    half = [max(int(round(16 / d)), 2) for d in spacing]
+    sizes = (0.0, 2.0, 3.0, 5.0, 8.0, 12.0)
+    collected: list[list[NDArray[np.floating]]] = [[] for _ in sizes]
+    volumes = np.zeros(len(sizes))
+    fine: list[NDArray[np.floating]] = []
+    for point in points[rng.permutation(len(points))[:blocks]]:
+        box = tuple(slice(max(p - h, 0), p + h + 1) for p, h in zip(point, half, strict=True))
+        block, inside = np.clip(hu[box], mean - 4 * spread - 40, mean + 4 * spread + 60), core[box]
+        if inside.sum() < 30:
+            continue
+        weight = inside.astype(np.float32)
+        for n, size in enumerate(sizes):
+            steps = [max(int(round(size / d)) // 2 * 2 + 1, 1) for d in spacing]
+            wide = [s + 2 * max(int(round(4.0 / d)), 1) for s, d in zip(steps, spacing, strict=True)]
+            volumes[n] = float(np.prod(steps) * np.prod(spacing))
+            near = ndimage.uniform_filter(block, steps, mode="nearest")
+            far, share = (ndimage.uniform_filter(a, wide, mode="constant") for a in (block * weight, weight))
+            ring_share = share * np.prod(wide) - np.prod(steps)
+            ok = inside & (share > 0.7) & (ndimage.uniform_filter(weight, steps, mode="constant") > 0.99)
+            ring = (far * np.prod(wide) - near * np.prod(steps)) / np.maximum(ring_share, 1)
+            collected[n].append((near - ring)[ok])
+            if n == 0:
+                middle = ndimage.median_filter(block, size=(1, 5, 5))
+                fine.append((block - middle)[ok])
+    sd = np.array([1.4826 * np.median(np.abs(np.concatenate(c))) if sum(map(len, c)) > 50 else np.nan for c in collected])
+    good = np.isfinite(sd) & (volumes > 0)
+    one = float(bulk(np.concatenate(fine))[1]) if fine and sum(map(len, fine)) > 50 else spread
+    if not good.any():
+        return one, NoiseCurve(np.array([1.0, 1e4]), np.array([spread, spread / 3 + 1]))
+    keep, where = np.unique(volumes[good], return_index=True)
+    # texture never averages away completely
+    return one, NoiseCurve(keep, np.maximum(sd[good][where], 0.8))
