@@ -1,29 +1,28 @@
 """From the bytes of a file to the stored values of one frame.
 
-Native pixels are read straight into the place where they are wanted. Compressed frames go to pyjpegls,
-pylibjpeg-rle or GDCM; each frame is asked first how large it is, so that a damaged header cannot make a decoder
-write past its buffer.
+Native pixels are read straight into the place where they are wanted. Compressed frames are decoded by GDCM and
+pylibjpeg-rle in helper processes; each frame is asked first how large it is, so that a damaged header cannot make
+a decoder write past its buffer.
 """
 
 from __future__ import annotations
 
-import ctypes
 import struct
+import threading
 import zlib
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-import gdcm
-import jpeg_ls  # type: ignore[import-untyped]
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
-from rle.rle import decode_frame as decode_rle  # type: ignore[import-not-found]
 
 from hepacalc.errors import DamagedFile
 from hepacalc.study.codestream import Codestream, read_codestream
 from hepacalc.study.guard import PARSER_ERRORS
+from hepacalc.study.helper import Helpers
 from hepacalc.study.slices import Head, Slice
 from hepacalc.study.tags import UNDEFINED
 
@@ -37,9 +36,6 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _MAX_RLE_RATIO = 64
 
-for _switch in (gdcm.Trace.SetWarning, gdcm.Trace.SetError, gdcm.Trace.SetDebug):
-    _switch(False)  # GDCM would print to standard error
-
 Stored = NDArray[Any]
 
 
@@ -52,12 +48,29 @@ def damaged(head: Head, what: str) -> DamagedFile:
 
 
 class PixelReader:
-    """Reads frame after frame; keeps the compressed bytes of one multi-frame file at a time."""
+    """Reads frame after frame, from several threads; a context manager.
+
+    Keeps the bytes of one multi-frame file at a time, and helper processes for compressed frames.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._path: Path | None = None
         self._frames: list[bytes] = []
         self._data = b""
+        self._helpers = Helpers()
+
+    def __enter__(self) -> PixelReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._helpers.__exit__(kind, error, trace)
+
+    def start_helpers(self) -> None:
+        """Start the helper processes before the first frame needs them."""
+        self._helpers.start()
 
     def stored(self, one: Slice, out: NDArray[np.int16] | None = None) -> Stored:
         """Return the stored values ``(rows, columns)`` of a slice, before rescale.
@@ -74,7 +87,7 @@ class PixelReader:
             if head.pixel_offset < 0 or head.transfer_syntax == _DEFLATED:
                 values = self._whole(one)
             elif head.pixel_length == UNDEFINED:
-                values = _decode(head, self._frame(one))
+                values = self._decode(head, self.frame_bytes(one))
             else:
                 values = _native(one, out)
             return _clean(values, head)
@@ -83,17 +96,19 @@ class PixelReader:
         except PARSER_ERRORS as cause:
             raise damaged(head, "its pixel data cannot be decoded") from cause
 
-    def _frame(self, one: Slice) -> bytes:
+    def frame_bytes(self, one: Slice) -> bytes:
         """Return the compressed bytes of one frame."""
         head = one.head
         if head.frames == 1:
             return _only_frame(head, _bytes_of(head))
-        if self._path != head.path:
-            self._frames = list(generate_frames(_bytes_of(head), number_of_frames=head.frames))
-            self._path = head.path
-        if one.frame >= len(self._frames):
-            raise damaged(head, f"it holds {len(self._frames)} of {head.frames} frames")
-        return self._frames[one.frame]
+        with self._lock:
+            if self._path != head.path:
+                self._frames = list(generate_frames(_bytes_of(head), number_of_frames=head.frames))
+                self._path = head.path
+            frames = self._frames
+        if one.frame >= len(frames):
+            raise damaged(head, f"it holds {len(frames)} of {head.frames} frames")
+        return frames[one.frame]
 
     def _whole(self, one: Slice) -> Stored:
         """Read a frame of a file that must be parsed or inflated as a whole."""
@@ -103,15 +118,16 @@ class PixelReader:
             data, start = bytes(element.value), 0
             if element.is_undefined_length:
                 frames = list(generate_frames(data, number_of_frames=head.frames))
-                return _decode(head, frames[one.frame])
+                return self._decode(head, frames[one.frame])
             if head.transfer_syntax == _BIG_ENDIAN:
                 head.endian = ">"
         else:
             wanted = head.frames * head.rows * head.columns * head.bits_allocated // 8
-            if self._path != head.path:
-                self._data = _inflated(head.path, head.pixel_offset + wanted)
-                self._path = head.path
-            data, start = self._data, head.pixel_offset
+            with self._lock:
+                if self._path != head.path:
+                    self._data = _inflated(head.path, head.pixel_offset + wanted)
+                    self._path = head.path
+                data, start = self._data, head.pixel_offset
         dtype = _dtype(head)
         count = head.rows * head.columns
         start += one.frame * count * dtype.itemsize
@@ -119,8 +135,37 @@ class PixelReader:
             raise damaged(head, "it ends early, inside its pixels")
         return np.frombuffer(data, dtype, count, start).reshape(head.rows, head.columns)
 
+    def _decode(self, head: Head, data: bytes) -> Stored:
+        """Decode one frame.
 
-def same_pixels(one: Slice, other: Slice) -> bool:
+        Raises:
+            DamagedFile: its format is unknown, or its size is not that of the header.
+        """
+        stream = read_codestream(data)
+        if stream is None:
+            raise damaged(head, f"its pixels are compressed in an unknown way ({head.transfer_syntax or 'no syntax'})")
+        _check_size(head, data, stream)
+        is_rle = stream.kind == "rle"
+        raw = self._helpers.decode(
+            data,
+            stream.kind,
+            rows=head.rows,
+            columns=head.columns,
+            precision=stream.precision,
+            allocated=head.bits_allocated,
+            is_signed=stream.is_signed,
+        )
+        if is_rle:
+            dtype = np.dtype(f"<{'i' if head.is_signed else 'u'}{head.bits_allocated // 8}")
+        else:
+            dtype = np.dtype(f"<{'i' if stream.is_signed else 'u'}{1 if stream.precision <= 8 else 2}")
+        if raw is None or len(raw) != head.rows * head.columns * dtype.itemsize:
+            raise damaged(head, "its compressed frame cannot be decoded")
+        values = np.frombuffer(raw, dtype).reshape(head.rows, head.columns)
+        return values if is_rle else _signed(values, head, stream)
+
+
+def same_pixels(reader: PixelReader, one: Slice, other: Slice) -> bool:
     """Whether two slices hold the same stored values.
 
     An image that cannot be read is the same as no other.
@@ -129,7 +174,7 @@ def same_pixels(one: Slice, other: Slice) -> bool:
     if (a.rows, a.columns) != (b.rows, b.columns):
         return False
     try:
-        return bool(np.array_equal(PixelReader().stored(one), PixelReader().stored(other)))
+        return bool(np.array_equal(reader.stored(one), reader.stored(other)))
     except DamagedFile:
         return False
 
@@ -204,17 +249,12 @@ def _only_frame(head: Head, data: bytes) -> bytes:
     return fragments[0] if len(fragments) == 1 else b"".join(fragments)
 
 
-def _decode(head: Head, data: bytes) -> Stored:
-    """Decode one frame.
-
-    Raises:
-        DamagedFile: its format is unknown, or its size is not that of the header.
-    """
-    stream = read_codestream(data)
-    if stream is None:
-        raise damaged(head, f"its pixels are compressed in an unknown way ({head.transfer_syntax or 'no syntax'})")
+def _check_size(head: Head, data: bytes, stream: Codestream) -> None:
+    """Refuse a frame whose own size is not that of the header, before a decoder sees it."""
     if stream.kind == "rle":
-        return _rle(head, data)
+        if len(data) * _MAX_RLE_RATIO < head.rows * head.columns * head.bits_allocated // 8:
+            raise damaged(head, "its compressed frame is too short")
+        return
     if (stream.rows, stream.columns, stream.components) != (head.rows, head.columns, 1):
         raise damaged(
             head,
@@ -223,49 +263,6 @@ def _decode(head: Head, data: bytes) -> Stored:
         )
     if not 2 <= stream.precision <= 16:
         raise damaged(head, f"its compressed frame has {stream.precision} bits")
-    if stream.kind == "jpeg-ls":
-        raw, _ = jpeg_ls.decode_pixel_data(data)
-        values = np.frombuffer(raw, "u1" if stream.precision <= 8 else "<u2")
-    else:
-        values = _gdcm(head, data, stream)
-    if values.size != head.rows * head.columns:
-        raise damaged(head, "its compressed frame is incomplete")
-    return _signed(values.reshape(head.rows, head.columns), head, stream)
-
-
-def _rle(head: Head, data: bytes) -> Stored:
-    if len(data) * _MAX_RLE_RATIO < head.rows * head.columns * head.bits_allocated // 8:
-        raise damaged(head, "its compressed frame is too short")
-    raw = decode_rle(data, head.rows * head.columns, head.bits_allocated, "<")
-    dtype = np.dtype(f"<{'i' if head.is_signed else 'u'}{head.bits_allocated // 8}")
-    return np.frombuffer(raw, dtype).reshape(head.rows, head.columns)
-
-
-def _gdcm(head: Head, data: bytes, stream: Codestream) -> Stored:
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(data)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    source = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    source.SetValue(fragments.__ref__())
-    codec = gdcm.JPEG2000Codec() if stream.kind == "jpeg-2000" else gdcm.JPEGCodec()
-    codec.SetNumberOfDimensions(2)
-    codec.SetDimensions((head.columns, head.rows, 1))
-    kind = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")
-    codec.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    bits = stream.precision
-    size = 1 if bits <= 8 else 2
-    codec.SetPixelFormat(gdcm.PixelFormat(1, 8 * size, bits, bits - 1, int(stream.is_signed)))
-    target = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    if not codec.Decode(source, target):
-        raise damaged(head, "its compressed frame cannot be decoded")
-    value = target.GetByteValue()
-    wanted = head.rows * head.columns * size
-    if value is None or int(str(value.GetLength())) < wanted:
-        raise damaged(head, "its compressed frame is incomplete")
-    # the bytes are copied at once: the buffer belongs to `target`
-    raw = ctypes.string_at(int(value.GetVoidPointer()), wanted)
-    return np.frombuffer(raw, f"<{'i' if stream.is_signed else 'u'}{size}")
 
 
 def _signed(values: Stored, head: Head, stream: Codestream) -> Stored:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from hepacalc.errors import DamagedFile, HepacalcError, InvalidPixelValues, Unsu
 from hepacalc.records import Acquisition, Volume
 from hepacalc.study.decode import LOSSY_SYNTAXES, PixelReader
 from hepacalc.study.guard import quiet
+from hepacalc.study.helper import WORKERS
 from hepacalc.study.hounsfield import Hu, NeedsFloat, is_integral, to_hu
 from hepacalc.study.series import Series
 from hepacalc.study.slices import Slice
 from hepacalc.study.stack import MIN_SLICES, Stack, build_stack, largest_block, order_slices
+from hepacalc.study.tags import UNDEFINED
 from hepacalc.study.tilt import straighten
 
 __all__ = ["load_series"]
@@ -98,35 +101,47 @@ def _read_as(
     stack: Stack, dtype: np.dtype[np.int16] | np.dtype[np.float32], progress: Progress | None
 ) -> tuple[Hu, int]:
     hu: Hu = np.empty(stack.geometry.shape, dtype)
-    reader = PixelReader()
-    padded = 0
-    for k, one in enumerate(stack.slices):
-        _check_rescale(one)
-        plane: Hu = hu[k]
+    _check_rescale(stack.slices)
+    is_compressed = any(one.head.pixel_length == UNDEFINED for one in stack.slices)
+
+    def read(k: int) -> int:
+        one, plane = stack.slices[k], hu[k]
         try:
-            stored = reader.stored(one, plane if plane.dtype == np.int16 else None)  # type: ignore[arg-type]
+            stored = reader.stored(one, plane if plane.dtype == np.int16 else None)
         except DamagedFile as error:
             raise _Unreadable(one, error) from error
-        padded += to_hu(stored, one, plane)
-        if progress is not None and (k % 8 == 0 or k == len(hu) - 1):
-            progress("reading slices", (k + 1) / len(hu))
+        return to_hu(stored, one, plane)
+
+    with PixelReader() as reader, ThreadPoolExecutor(WORKERS if is_compressed else 1) as threads:
+        if is_compressed:
+            reader.start_helpers()
+        padded = 0
+        futures = [threads.submit(read, k) for k in range(len(hu))]
+        try:
+            for done, future in enumerate(futures, 1):
+                padded += future.result()
+                if progress is not None and (done % 8 == 0 or done == len(hu)):
+                    progress("reading slices", done / len(hu))
+        finally:
+            threads.shutdown(wait=True, cancel_futures=True)
     return hu, padded
 
 
-def _check_rescale(one: Slice) -> None:
-    rescale_type = one.text("RescaleType")
-    if one.slope is None and not one.head.is_signed:
-        found = "no rescale slope and intercept"
-    elif one.slope == 0:
-        found = "a rescale slope of 0"
-    elif rescale_type is not None and rescale_type.upper() not in ("HU", "US", "HU_MOD"):
-        found = f"rescale type {rescale_type}"
-    else:
-        return
-    raise InvalidPixelValues(
-        f"Series {one.head.series_uid or 'without UID'} holds no CT numbers: it has {found}.",
-        hint="Choose another series with --series.",
-    )
+def _check_rescale(slices: Sequence[Slice]) -> None:
+    for one in slices:
+        rescale_type = (one.text("RescaleType") or "HU").upper()
+        if one.slope is None and not one.head.is_signed:
+            found = "no rescale slope and intercept"
+        elif one.slope == 0:
+            found = "a rescale slope of 0"
+        elif rescale_type not in ("HU", "US", "HU_MOD"):
+            found = "another rescale type than HU"
+        else:
+            continue
+        raise InvalidPixelValues(
+            f"Series {one.head.series_uid or 'without UID'} holds no CT numbers: it has {found}.",
+            hint="Choose another series with --series.",
+        )
 
 
 def _volume(hu: Hu, padded: int, stack: Stack, notes: tuple[str, ...]) -> Volume:
@@ -135,7 +150,7 @@ def _volume(hu: Hu, padded: int, stack: Stack, notes: tuple[str, ...]) -> Volume
     acquisition = _acquisition(stack, padded / max(hu.size, 1))
     uids = tuple(one.head.sop_uid for one in stack.slices)
     if padded:
-        notes = (*notes, f"padding outside the field of view set to -1024 HU ({padded / hu.size:.1%} of the voxels)")
+        notes = (*notes, f"padding outside the field of view set to -1024 HU ({padded / hu.size:.2%} of the voxels)")
     if acquisition.has_lossy_compression:
         notes = (*notes, "the images were compressed with loss before they came here")
     if all(one.slope is None for one in stack.slices):

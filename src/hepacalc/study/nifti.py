@@ -317,5 +317,5 @@ def _notes(image: Any, padding: float) -> tuple[str, ...]:
         if np.linalg.norm((sform - qform) @ corner) > 1.0 or np.linalg.norm((sform - qform)[:3, 3]) > 1.0:
             notes.append("sform and qform of the file disagree; the sform was used")
     if padding:
-        notes.append(f"padding outside the field of view set to -1024 HU ({padding:.1%} of the voxels)")
+        notes.append(f"padding outside the field of view set to -1024 HU ({padding:.2%} of the voxels)")
     return tuple(notes)

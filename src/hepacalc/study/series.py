@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hepacalc.errors import HepacalcError, InconsistentSlices, UnsupportedGeometry
-from hepacalc.study.decode import same_pixels
+from hepacalc.study.decode import PixelReader, same_pixels
 from hepacalc.study.slices import Scan, Slice
 from hepacalc.study.stack import MIN_SLICES, Stack, build_stack, order_slices, same_place_mm
 
@@ -60,7 +60,9 @@ def group_series(scan: Scan) -> list[Series]:
     """Group the slices of a scan; see the module's words. Order: as first met."""
     result: list[Series] = []
     for uids, slices in _by_uid(scan.slices).items():
-        parts = [part for matrix in _by_matrix(slices) for part in _split(*_without_copies(matrix))]
+        with PixelReader() as reader:
+            unique = [_without_copies(matrix, reader) for matrix in _by_matrix(slices)]
+        parts = [part for kept, dropped in unique for part in _split(kept, dropped)]
         for number, part in enumerate(parts, 1):
             part.id = uids[1] or f"no-series-uid-{len(result) + 1}"
             if len(parts) > 1:
@@ -103,14 +105,14 @@ def _close(a: tuple[float, ...], b: tuple[float, ...], tolerance: float) -> bool
     return all(abs(p - q) <= tolerance for p, q in zip(a, b, strict=True))
 
 
-def _without_copies(slices: list[Slice]) -> tuple[list[Slice], int]:
+def _without_copies(slices: list[Slice], reader: PixelReader) -> tuple[list[Slice], int]:
     """Drop images that are there twice: at the same place with identical pixels. Return the rest and how many."""
     seen: dict[tuple[float, ...], list[Slice]] = {}
     kept: list[Slice] = []
     dropped = 0
     for one in slices:
         others = seen.setdefault(tuple(round(p, 2) for p in one.position), [])
-        if any(same_pixels(one, other) for other in others):
+        if any(same_pixels(reader, one, other) for other in others):
             dropped += 1
             continue
         others.append(one)
