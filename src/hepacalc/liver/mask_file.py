@@ -66,13 +66,6 @@ def read_liver_mask(
 
 
 def _one_label(values: NDArray[Any], label: int | str | None) -> NDArray[np.bool_]:
-    if not np.isfinite(values).all():
-        raise InvalidLiverMask("the mask holds NaN or infinite values.", hint="Export it as whole-number labels.")
-    if np.any(values != np.rint(values)) or values.min(initial=0) < 0:
-        raise InvalidLiverMask(
-            f"wanted a mask of whole numbers, found values from {values.min():.4g} to {values.max():.4g}.",
-            hint="Give the label file, not the scan and not a probability map.",
-        )
     found = [int(v) for v in np.unique(values) if v != 0]
     if not found:
         raise InvalidLiverMask("the mask is empty: every voxel is 0.", hint="Check the segmentation.")

@@ -23,7 +23,7 @@ __all__ = ["VesselReference", "detect_phase", "vessel_reference"]
 
 Name = Literal["non-contrast", "arterial", "portal venous", "delayed"]
 PHASES: tuple[Name, ...] = ("non-contrast", "arterial", "portal venous", "delayed")
-_PRIOR = np.array([0.35, 0.15, 0.40, 0.10])
+_PRIOR = np.array([0.35, 0.15, 0.37, 0.13])
 _FLOOR = 1e-4
 _TEMPER = 0.8
 _HIGHEST = 0.97
@@ -31,12 +31,14 @@ _BLOOD_HU = 42.0
 _LEAST_SHARE = 0.006
 _LEAST_CONTRAST_HU = 10.0
 
+# enhancement by iodine relative to 120 kV
+_KVP = ((80.0, 1.55), (100.0, 1.22), (120.0, 1.0), (140.0, 0.87))
 # mean and sd in HU for non-contrast, arterial, portal venous, delayed
-_AORTA = ((42.0, 9.0), (300.0, 90.0), (155.0, 32.0), (95.0, 18.0))
+_AORTA = ((42.0, 9.0), (300.0, 90.0), (155.0, 30.0), (105.0, 16.0))
 _LIVER = ((52.0, 15.0), (62.0, 15.0), (102.0, 18.0), (88.0, 15.0))
 _ORGANS = ((46.0, 10.0), (135.0, 35.0), (140.0, 45.0), (110.0, 25.0))
-_CONTRAST = ((3.0, 8.0), (10.0, 20.0), (30.0, 14.0), (12.0, 9.0))
-_WEIGHTS = {"aorta": 1.0, "liver vessels": 0.6, "liver": 0.5, "organs": 0.6}
+_CONTRAST = ((3.0, 8.0), (10.0, 20.0), (27.0, 12.0), (8.0, 9.0))
+_WEIGHTS = {"aorta": 1.0, "liver vessels": 0.8, "liver": 0.5, "organs": 0.6}
 
 _NATIVE = re.compile(r"\b(non[- ]?(contrast|con|enh\w*)|without|w/?o|native?|unenhanced|plain|nativ)\b", re.I)
 _WORDS: tuple[tuple[Name, re.Pattern[str]], ...] = (
@@ -123,7 +125,7 @@ def detect_phase(volume: Volume, liver_mask: LiverMask, *, reference: VesselRefe
     seen = vessel_reference(volume, liver_mask) if reference is None else reference
     logs = np.log(_PRIOR)
     evidence: list[str] = []
-    for log, words in (_aorta(seen), _liver_vessels(seen), _liver(seen), _organs(seen)):
+    for log, words in (_aorta(seen, volume.acquisition.kvp), _liver_vessels(seen), _liver(seen), _organs(seen)):
         logs = logs + log
         evidence.append(words)
     from_pixels = _softmax(logs)
@@ -152,13 +154,21 @@ def _log_likelihood(value: float, table: tuple[tuple[float, float], ...]) -> NDA
     return log
 
 
-def _aorta(seen: VesselReference) -> tuple[NDArray[np.float64], str]:
+def _at_120_kv(hu: float, kvp: float | None) -> float:
+    """Return the HU of blood as at 120 kV; only the part above unenhanced blood scales."""
+    if kvp is None or hu <= _BLOOD_HU:
+        return hu
+    factor = float(np.interp(kvp, [k for k, _ in _KVP], [f for _, f in _KVP]))
+    return _BLOOD_HU + (hu - _BLOOD_HU) / factor
+
+
+def _aorta(seen: VesselReference, kvp: float | None) -> tuple[NDArray[np.float64], str]:
     if isinstance(seen.aorta_hu, NotMeasured):
         return np.zeros(4), f"aorta not measured: {seen.aorta_hu.reason}"
     hu = seen.aorta_hu.value
     weight = _WEIGHTS["aorta"] * min(1.0, 0.4 + seen.aorta_quality)
     word = "as without contrast" if hu < 60 else "enhanced" if hu > 80 else "between blood and enhanced blood"
-    return weight * _log_likelihood(hu, _AORTA), f"aorta {hu:.0f} HU, {word}"
+    return weight * _log_likelihood(_at_120_kv(hu, kvp), _AORTA), f"aorta {hu:.0f} HU, {word}"
 
 
 def _liver_vessels(seen: VesselReference) -> tuple[NDArray[np.float64], str]:
