@@ -122,7 +122,7 @@ def _environment() -> Environment:
     tests: dict[str, Callable[[Any], bool]] = {"unmeasured": lambda value: isinstance(value, NotMeasured)}
     environment.tests.update(tests)
     environment.filters.update(percent=percent, fixed=fixed, date=words.date_text, likely=_likely, six=significant)
-    environment.filters.update(falling=_falling, spacings=_spacings)
+    environment.filters.update(falling=_falling, spacings=_spacings, initial=_initial)
     return environment
 
 
@@ -138,6 +138,10 @@ def _likely(probabilities: tuple[tuple[str, float], ...]) -> list[tuple[str, flo
 
 def _falling(probabilities: list[tuple[str, float]]) -> list[tuple[str, float]]:
     return sorted(probabilities, key=lambda pair: -pair[1])
+
+
+def _initial(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _spacings(spacing_mm: tuple[float, float, float]) -> str:

@@ -48,6 +48,16 @@ class Tag:
     width: float
     height: float
 
+    @property
+    def leader(self) -> tuple[float, float, float, float] | None:
+        """Ends ``x0, y0, x1, y1`` of the line from the ring to the middle of the text box; None when they touch."""
+        x, y = self.x + self.width / 2, self.y + self.height / 2
+        away = float(np.hypot(x - self.mark.x, y - self.mark.y))
+        if away <= self.mark.radius:
+            return None
+        part = self.mark.radius / away
+        return self.mark.x + part * (x - self.mark.x), self.mark.y + part * (y - self.mark.y), x, y
+
 
 @dataclass(frozen=True, slots=True)
 class LiverMap:

@@ -25,7 +25,8 @@ _UNITS = {
     "{parts}": "",
     "{count}": "",
 }
-_MOST_DECIMALS = {"HU": 0, "mL": 0, "mm": 1, "mm³": 1, "mg": 2, "": 2}
+_MOST_DECIMALS = {"mm": 1, "mm³": 1, "mg": 2, "": 2}
+_WHOLE = ("HU", "mL", "HU·mm³")
 
 
 class Shown(NamedTuple):
@@ -71,23 +72,24 @@ def shown(number: Measured) -> Shown:
     """Return the digits of a measured number that its interval supports.
 
     The half-width of the interval keeps two digits when it begins with 1-3, else one; the unit sets an
-    upper bound (whole HU, tenths of a millimetre); a value beyond its half-width never becomes zero.
+    upper bound (whole HU, tenths of a millimetre; two digits of a small value in any case); a value beyond its
+    half-width never becomes zero.
     """
     unit = unit_text(number.unit)
     half = (number.high - number.low) / 2
+    most = max(_MOST_DECIMALS.get(unit, 2), 1 - _exponent(number.value)) if unit not in _WHOLE else 0
     if half > 0:
         exponent = math.floor(math.log10(half))
-        decimals = (1 if half / 10.0**exponent < 3.55 else 0) - exponent
-        decimals = min(decimals, _MOST_DECIMALS.get(unit, 2))
+        decimals = min((1 if half / 10.0**exponent < 3.55 else 0) - exponent, most)
     elif number.value == round(number.value):
         decimals = 0
     else:
-        decimals = min(2 - _exponent(number.value), _MOST_DECIMALS.get(unit, 2))
+        decimals = min(2 - _exponent(number.value), most)
     if abs(number.value) > half:
-        decimals = min(max(decimals, -_exponent(number.value)), 6)
+        decimals = max(decimals, -_exponent(number.value))
     if half <= 0:
         return Shown(fixed(number.value, decimals), "", "", unit)
-    return Shown(fixed(number.value, decimals), fixed(number.low, decimals), fixed(number.high, decimals), unit)
+    return Shown(*(fixed(v, decimals) for v in (number.value, number.low, number.high)), unit)
 
 
 def _exponent(value: float) -> int:

@@ -71,7 +71,7 @@ def write_outputs(assessment: Assessment, out_dir: str | os.PathLike[str]) -> di
     with _told(out):
         _refuse_strangers(out)
         exists = out.is_dir()
-        made: tuple[Path, ...] = _make_parents(out.parent)
+        made = _make_parents(out.parent)
         stage = Path(tempfile.mkdtemp(prefix=".hepacalc-", suffix=".part", dir=out if exists else out.parent))
         try:
             _write_files(assessment, stage)
@@ -80,7 +80,7 @@ def write_outputs(assessment: Assessment, out_dir: str | os.PathLike[str]) -> di
             else:
                 stage.chmod(0o777 & ~_umask())
                 stage.rename(out)
-            made = ()
+            made.clear()
         finally:
             shutil.rmtree(stage, ignore_errors=True)
             for folder in made:
@@ -152,11 +152,11 @@ def _nearest_folder(path: Path) -> Path:
     return Path(path.anchor)
 
 
-def _make_parents(folder: Path) -> tuple[Path, ...]:
+def _make_parents(folder: Path) -> list[Path]:
     """Make a folder and its parents; return those that were made, innermost first."""
     missing = [f for f in (folder, *folder.parents) if not f.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(missing)
+    return missing
 
 
 def _umask() -> int:
