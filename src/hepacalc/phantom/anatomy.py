@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepacalc.phantom import organs, skeleton
-from hepacalc.phantom.fields import Field, Grid, cubic_weights, smooth_max, smooth_min
+from hepacalc.phantom.fields import Field, Grid, cubic_taps, smooth_max, smooth_min
 from hepacalc.phantom.organs import Layer
 from hepacalc.phantom.tissue import Tissue
 from hepacalc.phantom.vessels import LiverTrees, grow_trees
@@ -86,7 +86,7 @@ def build_anatomy(
         table: whether the patient lies on one.
     """
     build = Build(
-        (float(rng.uniform(0.92, 1.06)), float(rng.uniform(0.92, 1.08)), float(rng.uniform(0.92, 1.08))),
+        (float(rng.uniform(0.88, 1.0)), float(rng.uniform(0.87, 1.02)), float(rng.uniform(0.87, 1.02))),
         float(rng.uniform(8, 22)),
         float(rng.uniform(11, 15)),
         float(rng.uniform(0.94, 1.06)),
@@ -104,16 +104,20 @@ def build_anatomy(
     lungs = np.maximum(cavity, -abdomen)
     layers = [Layer("skin", body_field, tissue["skin"])]
     layers += organs.table(grid, body, build, tissue) if table else []
+    seams = np.abs(muscle + 0.45 * build.wall_mm + 1.5 * np.sin(grid.z / 11)) - 1.4
+    back = np.hypot(grid.x, grid.y - 106) - 49
+    clefts = np.maximum(np.abs(back - 3) - 1.2, muscle + 3)
     for name, distance, what in (
         ("fat", body + 2, "fat"),
         ("muscle", muscle, "muscle"),
+        ("muscle seams", np.maximum(np.minimum(seams, clefts), cavity * -1).astype(np.float32), "seam"),
         ("visceral fat", cavity, "visceral fat"),
         ("lung", lungs, "lung"),
-        ("diaphragm", np.maximum(cavity, np.abs(abdomen + 1) - 2), "diaphragm"),
+        ("diaphragm", np.maximum(cavity, np.abs(abdomen + 0.8) - 1.3), "diaphragm"),
     ):
         layers += organs.layer(name, grid, distance, tissue[what])
     bones, calcium = skeleton.build(grid, body, cavity, build, rng, tissue, calcified_cartilage=calcified_cartilage)
-    inside = smooth_max(abdomen + 3, cavity + 1, 6)
+    inside = smooth_max(abdomen + 2, cavity + 1, 6)
     viscera, stomach = organs.viscera(grid, inside, cavity, abdomen, liver, gall, rng, tissue)
     trees = grow_trees(liver_field, grid, rng)
     layers += viscera + bones
@@ -124,25 +128,34 @@ def build_anatomy(
         gall_field = grid.field(gall)
         layers += organs.layer("gallbladder wall", grid, gall - 2, tissue["gut wall"])
         layers += organs.layer("bile", grid, gall, tissue["bile"])
-    return Anatomy(
-        tuple(layers), body_field, liver_field, gall_field, stomach, trees, textures, grid, tuple(calcium)
-    )
+    return Anatomy(tuple(layers), body_field, liver_field, gall_field, stomach, trees, textures, grid, tuple(calcium))
 
 
 def _grid(rng: np.random.Generator, build: Build, step: float) -> Grid:
-    lines = [np.arange(lo, hi + step, step) for lo, hi in ((BOTTOM_MM, TOP_MM), (-172.0, 212.0), (-236.0, 236.0))]
+    lines = [np.arange(lo, hi + step, step) for lo, hi in ((BOTTOM_MM, TOP_MM), (-156.0, 188.0), (-212.0, 212.0))]
     shape = (lines[0].size, lines[1].size, lines[2].size)
     out = []
     for axis in range(3):
         wave = np.zeros(shape, np.float32)
         for cells, size in ((4, 5.0), (8, 1.6)):
             coarse = rng.normal(0, size, (cells, cells, cells)).astype(np.float32)
-            w = [cubic_weights(np.linspace(0, cells - 1.0, n), 0, 1, cells) for n in shape]
-            wave += np.einsum("zc,yb,xa,cba->zyx", *w, coarse, optimize=True)
+            wave += _enlarged(coarse, shape)
         line = lines[axis].reshape([-1 if a == axis else 1 for a in range(3)])
         out.append(((line + wave) / build.scale_zyx[axis]).astype(np.float32))
     origin = (float(lines[0][0]), float(lines[1][0]), float(lines[2][0]))
     return Grid(out[0], out[1], out[2], origin, step)
+
+
+def _enlarged(coarse: Array, shape: tuple[int, ...]) -> Array:
+    """Return ``coarse`` stretched over ``shape`` by cubic interpolation."""
+    for axis, n in enumerate(shape):
+        count = coarse.shape[axis]
+        index, weights = cubic_taps(np.linspace(0, count - 1.0, n), 0.0, 1.0, count)
+        tall = [-1 if a == axis else 1 for a in range(3)]
+        coarse = np.sum(
+            [np.take(coarse, i, axis) * w.reshape(tall) for i, w in zip(index, weights, strict=True)], axis=0
+        )
+    return coarse
 
 
 def _textures(rng: np.random.Generator, grid: Grid) -> tuple[Field, Field]:
@@ -157,8 +170,7 @@ def _textures(rng: np.random.Generator, grid: Grid) -> tuple[Field, Field]:
 
 def _outline(angle: Array, half_x: float, half_y: float, power: float) -> Array:
     c, s = np.abs(np.cos(angle)) / np.float32(half_x), np.abs(np.sin(angle)) / np.float32(half_y)
-    out: Array = (c**power + s**power) ** np.float32(-1 / power)
-    return out
+    return np.asarray((c**power + s**power) ** np.float32(-1 / power), np.float32)
 
 
 def _wall(grid: Grid, build: Build, rng: np.random.Generator) -> tuple[Array, Array, Array]:
@@ -175,13 +187,13 @@ def _wall(grid: Grid, build: Build, rng: np.random.Generator) -> tuple[Array, Ar
     fat = build.fat_mm * (0.75 + 0.9 * low * (front + 0.5 * (1 - front - back)) + 0.25 * back - 0.15 * high)
     fat *= 1 + 0.15 * np.cos(2 * angle + rng.uniform(0, 6)) + 0.1 * np.cos(3 * angle + rng.uniform(0, 6))
     groove = 7 * np.exp(-((grid.x / 14) ** 2)) * (back > 0.5)
-    cavity = radius - cavity_at
+    inner = radius - cavity_at
     # spine and back muscles bulge into the cavity
-    bulge = np.hypot(grid.x * 0.97, grid.y - 78) - 52
-    cavity = smooth_max(cavity, -bulge, 14)
+    bulge = smooth_min(np.hypot(grid.x, grid.y - 106) - 49, np.hypot(grid.x / 1.2, grid.y - 64) - 19, 6)
+    cavity = smooth_max(inner, -bulge, 6)
     muscle = radius - (cavity_at + wall + 6 * back)
     body = radius - (cavity_at + wall + 6 * back + fat - groove)
-    return body, muscle, cavity
+    return body.astype(np.float32), muscle.astype(np.float32), cavity
 
 
 def _abdomen(grid: Grid) -> Array:
@@ -198,16 +210,21 @@ def _liver(
 ) -> Array:
     k = build.liver_stretch
     z, y, x = grid.z, grid.y, grid.x
-    tip = float(rng.uniform(-18, 12))
-    right = grid.ellipsoid((-98 + tip / 2, 10, -76), (108 * k - tip / 2, 104, 84 * k))
-    under = (x - 0.8 * z + 0.55 * y - np.float32(92 * k + 0.5 * tip)) / np.float32(1.4)
-    right = smooth_max(right, under, 14)
-    left_tip = float(rng.uniform(55, 95)) * k
-    left = grid.ellipsoid((-62, -42, left_tip - 78), (36 * k, 46, 80))
-    left = smooth_max(left, (y - 0.35 * x - 6) / np.float32(1.06), 10)
+    tip = float(rng.uniform(-22, 14))
+    right = grid.ellipsoid((-92 + tip / 2, 12, -76), (100 * k - tip / 2, 100, 78 * k))
+    # the visceral surface runs from the left lobe down to the tip of the right one
+    heights = np.array([-225 + tip, -190 + tip, -130, -104, -70, -30, 20])
+    reach = np.array([-126, -102, -56, -20, 36, 80, 110]) * np.float32(k) + float(rng.uniform(-6, 6))
+    edge = np.interp(z, heights, reach).astype(np.float32) - np.float32(0.35) * (y + 20)
+    right = smooth_max(right, (x - edge) / np.float32(1.5), 16)
+    right = smooth_max(right, (-z - np.float32(178 - tip) - 0.45 * (y - 20)) / np.float32(1.1), 14)
+    left_tip = float(rng.uniform(52, 92)) * k
+    left = grid.ellipsoid((-58, -40, left_tip - 80), (38 * k, 50, 82))
+    left = smooth_max(left, (y - 0.35 * x - 4) / np.float32(1.06), 10)
+    left = smooth_max(left, (-z - 92 + 0.28 * x) / np.float32(1.04), 10)
     liver = smooth_min(right, left, 14)
-    liver = smooth_max(liver, abdomen + 3.5, 8)
-    liver = smooth_max(liver, cavity + 2.5, 8)
+    liver = smooth_max(liver, abdomen + 2, 8)
+    liver = smooth_max(liver, cavity + 2, 8)
     hilum = grid.ellipsoid((-110, 2, -22), (7, 12, 20))
     ligament = grid.ellipsoid((-104, -52, 4), (26, 24, 3.5))
     kidney = grid.ellipsoid((-182, 50, -62), (62, 34, 36))

@@ -76,9 +76,7 @@ def place_foci(
         UsageError: unknown pattern, or no room is left.
     """
     shapes = [build_shape(s.pattern, s.diameter_mm, rng) for s in specs]
-    chosen: list[Host] = [
-        (s.host or usual_host(s.pattern, rng)) if hosts else "parenchyma" for s in specs
-    ]
+    chosen: list[Host] = [(s.host or usual_host(s.pattern, rng)) if hosts else "parenchyma" for s in specs]
     chosen = [h if shape.cavity is not None else "parenchyma" for h, shape in zip(chosen, shapes, strict=True)]
     reach = [
         max(shape.reach_mm, shape.cavity_reach_mm if host != "parenchyma" else 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -93,10 +94,10 @@ def _clip(out: Mimics, anatomy: Anatomy, placer: Placer, rng: np.random.Generato
         at = to_patient(anatomy.grid, (-122 - 7 * k, -12 - 6 * k, -36 + 3 * k)) + rng.normal(0, 1.5, 3)
         way = rng.normal(size=3)
         way *= rng.uniform(2.5, 4.0) / np.linalg.norm(way)
-        out.items.append(_rods_item([(at - way, at + way, 0.65, 0.65)], at, 7000.0))
+        out.items.append(_rods_item([(at - way, at + way, 0.75, 0.75)], at, 12000.0))
         out.streaks.append((at, 3.0, 130.0))
         inside = bool(anatomy.liver.at(at[None])[0] < 0)
-        _note(out, "surgical clip", "metal", at, 2 * float(np.linalg.norm(way)) + 1.3, 7000, in_liver=inside)
+        _note(out, "surgical clip", "metal", at, 2 * float(np.linalg.norm(way)) + 1.5, 12000, in_liver=inside)
 
 
 def _stent(out: Mimics, anatomy: Anatomy, placer: Placer, rng: np.random.Generator) -> None:
@@ -108,7 +109,7 @@ def _stent(out: Mimics, anatomy: Anatomy, placer: Placer, rng: np.random.Generat
         for start in (0.0, 2.1, 4.2):
             angle = start + turn * np.arange(61) * 0.75
             wire = path + 3.6 * np.stack([np.zeros(61), np.cos(angle), np.sin(angle)], axis=1)
-            rods += [(a, b, 0.22, 0.22) for a, b in zip(wire[:-1], wire[1:], strict=True)]
+            rods += [(a, b, 0.22, 0.22) for a, b in itertools.pairwise(wire)]
     centre = path.mean(axis=0)
     out.items.append(_rods_item(rods, centre, 6500.0))
     lumen: list[Rod] = [(a, b, 2.8, 2.8) for a, b in zip(path[:-4:4], path[4::4], strict=True)]
@@ -159,7 +160,9 @@ def _lipiodol(out: Mimics, anatomy: Anatomy, placer: Placer, rng: np.random.Gene
 def _pneumobilia(out: Mimics, anatomy: Anatomy, placer: Placer, rng: np.random.Generator) -> None:
     near = sorted(anatomy.trees.portal_rods, key=lambda r: float(r[0][1] - 0.3 * r[0][2]) - 6 * r[2])
     shift = np.array([0.0, -4.5, 0.0])
-    rods: list[Rod] = [(a + shift, b + shift, 0.45 * ra + 0.3, 0.45 * rb + 0.3) for a, b, ra, rb in near if ra > 1.5][:28]
+    rods: list[Rod] = [(a + shift, b + shift, 0.45 * ra + 0.3, 0.45 * rb + 0.3) for a, b, ra, rb in near if ra > 1.5][
+        :28
+    ]
     if not rods:
         return
     out.layers.append(Layer("pneumobilia", rods_field(rods, 0.9, reach_mm=4), Tissue(-850, 0)))

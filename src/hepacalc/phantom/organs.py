@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def rod(a: tuple[float, float, float], b: tuple[float, float, float], ra: float,
 
 def chain(points: list[tuple[float, float, float]], radius: float) -> list[Rod]:
     """Return rods along a line."""
-    return [rod(a, b, radius) for a, b in zip(points[:-1], points[1:], strict=True)]
+    return [rod(a, b, radius) for a, b in itertools.pairwise(points)]
 
 
 def gallbladder(grid: Grid, rng: np.random.Generator) -> Array:
@@ -100,10 +101,11 @@ def viscera(
         return smooth_max(smooth_max(distance, inside + 1, 4), keep_off + gap, 3)
 
     # chest
-    heart = grid.ellipsoid((28, -38, 30), (50, 46, 62))
-    heart = smooth_max(heart, -abdomen + 2, 8)
-    put("pericardial fat", np.maximum(np.maximum(heart - 7, -abdomen), cavity), "visceral fat")
-    put("heart", smooth_max(heart, cavity + 6, 6), "heart")
+    heart = grid.ellipsoid((22, -36, 30), (52, 50, 70))
+    heart = smooth_max(heart, -abdomen + 1, 6)
+    tissue_fat = smooth_min(heart - 6, np.hypot((grid.x - 8) / 1.3, grid.y - 26) - 24, 10)
+    put("mediastinal fat", np.maximum(np.maximum(tissue_fat, -abdomen - 2), cavity), "visceral fat")
+    put("heart", smooth_max(heart, cavity + 5, 6), "heart")
     put("lung vessel", _lung_vessels(grid, cavity, abdomen, heart, rng), "cava")
     # great vessels
     crus = np.minimum(np.hypot((grid.x - 16) * 0.8, grid.y - 38), np.hypot((grid.x + 12) * 0.8, grid.y - 40)) - 13
@@ -123,7 +125,11 @@ def viscera(
     layers += stomach_layers
     layers += _gut(grid, fit, np.minimum(stomach, spleen), rng, tissue)
     pancreas = grid.rods(
-        [rod((-150, -12, -26), (-142, -14, -4), 13), rod((-142, -14, -4), (-128, -4, 26), 10), rod((-128, -4, 26), (-112, 22, 74), 9)]
+        [
+            rod((-150, -12, -26), (-142, -14, -4), 13),
+            rod((-142, -14, -4), (-128, -4, 26), 10),
+            rod((-128, -4, 26), (-112, 22, 74), 9),
+        ]
     )
     put("pancreas", fit(pancreas), "pancreas")
     cava = chain([(8, 18, -12), (-24, 32, -18), (-110, 38, -20), (-340, 42, -22)], 10.5)
@@ -156,9 +162,7 @@ def _lung_vessels(grid: Grid, cavity: Array, abdomen: Array, heart: Array, rng: 
     return np.maximum(out, -heart + 4)
 
 
-def _kidney(
-    grid: Grid, sign: int, z: float, inside: Array, keep_off: Array, tissue: dict[str, Tissue]
-) -> list[Layer]:
+def _kidney(grid: Grid, sign: int, z: float, inside: Array, keep_off: Array, tissue: dict[str, Tissue]) -> list[Layer]:
     tilt = np.deg2rad(14 * sign)
     turn = np.array([[np.cos(tilt), 0, np.sin(tilt)], [0, 1, 0], [-np.sin(tilt), 0, np.cos(tilt)]])
     x = 60.0 * sign
@@ -213,11 +217,12 @@ def _gut(grid: Grid, fit: object, avoid: Array, rng: np.random.Generator, tissue
         20, 64, 3,
     )  # fmt: skip
     loops: list[Rod] = []
-    for _ in range(9):
+    for _ in range(17):
         spots = [
-            (float(rng.uniform(-330, -168)), float(rng.uniform(-66, 6)), float(rng.uniform(-80, 92))) for _ in range(4)
+            (float(rng.uniform(-330, -150)), float(rng.uniform(-72, 16)), float(rng.uniform(-70, 100)))
+            for _ in range(4)
         ]
-        loops += wander(spots, 12, 10, 5)
+        loops += wander(spots, 11.5, 12, 5)
     duodenum = wander([(-134, -36, -24), (-140, -12, -46), (-184, 4, -46), (-196, 16, -10), (-180, 10, 26)], 12, 14, 1)
     out: list[Layer] = []
     used = avoid

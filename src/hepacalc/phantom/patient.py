@@ -79,7 +79,8 @@ def default_foci(rng: np.random.Generator) -> list[FocusSpec]:
         "central stellate": 14.0, "amorphous": 14.0, "branching duct": 22.0, "capsular plaque": 16.0, "comma": 8.0,
     }  # fmt: skip
     return [
-        FocusSpec(name, size * float(rng.uniform(0.85, 1.15)), float(rng.uniform(350, 750))) for name, size in sizes.items()
+        FocusSpec(name, size * float(rng.uniform(0.85, 1.15)), float(rng.uniform(350, 750)))
+        for name, size in sizes.items()
     ]
 
 
@@ -103,10 +104,8 @@ def draw_scene(
             f"wanted a phase and a kind of liver that the phantom knows, found {phase!r} and {liver!r}.",
             hint=f"Phases: {', '.join(PHASES)}. Livers: {', '.join(LIVERS)}.",
         )
-    chosen: PhaseName = PHASES[PHASES.index(name)]  # type: ignore[arg-type]
-    table_line = calibration_for(kvp)
-    sd = table_line.relative_sd if calibration_sd is None else calibration_sd
-    slope = table_line.mg_per_ml_per_hu * (1 + sd * float(np.clip(_stream(seed, "slope").normal(), -2.5, 2.5)))
+    chosen: PhaseName = PHASES[PHASES.index(name)]
+    slope = scanner_slope(seed, kvp, calibration_sd)
     tissue = tissues(chosen, kvp, liver, _stream(seed, "tissue"))
     anatomy = build_anatomy(
         _stream(seed, "anatomy"),
@@ -159,8 +158,8 @@ def scan(
     truths = []
     for number, focus in enumerate(scene.foci, 1):
         centroid = (focus.place.centre_zyx + focus.occupancy.centroid_mm)[::-1]
-        truth = focus_truth(focus, number, scene.slope, centroid_lps=centroid)
-        item = Item(focus.occupancy, focus.place.centre_zyx, truth.delta_hu if calcium else 0.0)
+        known = focus_truth(focus, number, scene.slope, centroid_lps=centroid)
+        item = Item(focus.occupancy, focus.place.centre_zyx, known.delta_hu if calcium else 0.0)
         box, share = render_item(hu, item, scanner)
         assert share_at is not None
         if share.size and share.max() > 0:
@@ -168,8 +167,8 @@ def scan(
             labels[box][mine] = number
             share_at[box][mine] = share[mine]
             if rounded and calcium and float(hu[box].max()) > HU_RANGE[1]:
-                truth = clipped(truth)
-        truths.append(truth)
+                known = clipped(known)
+        truths.append(known)
     del share_at
     if noise_hu > 0:
         _add_noise(hu, scene, scanner, noise_hu, kernel, thickness)
@@ -185,7 +184,7 @@ def scan(
         modality="CT", kvp=scene.kvp, slice_thickness_mm=thickness, convolution_kernel=KERNELS[kernel].name,
         contrast_bolus_agent=contrast, manufacturer="hepacalc", manufacturer_model_name="digital phantom",
         series_description=f"PHANTOM {scene.phase} {thickness:g} mm {kernel}", body_part_examined="ABDOMEN",
-        image_type=("DERIVED", "SECONDARY", "AXIAL"), patient_position="HFS", study_date="20000101",
+        image_type=("ORIGINAL", "PRIMARY", "AXIAL"), patient_position="HFS", study_date="20000101",
         study_instance_uid=uid(f"study|{scene.seed}"), series_instance_uid=uid(f"series|{identity}"),
         frame_of_reference_uid=uid(f"frame|{scene.seed}"),
     )  # fmt: skip
@@ -247,6 +246,19 @@ def make_patient(
         scene, spacing_mm=spacing_mm, slice_thickness_mm=slice_thickness_mm, noise_hu=noise_hu, kernel=kernel,
         z_range_mm=z_range_mm, matrix=matrix, cut_top_mm=cut_top_mm, cut_bottom_mm=cut_bottom_mm,
     )  # fmt: skip
+
+
+def scanner_slope(seed: int, kvp: float, relative_sd: float | None = None) -> float:
+    """Return this scanner's own calibration slope in mg/mL per HU, drawn about the table's.
+
+    Args:
+        seed: of the patient.
+        kvp: tube voltage.
+        relative_sd: spread about the table; None: the table's own, 0: the table exactly.
+    """
+    line = calibration_for(kvp)
+    sd = line.relative_sd if relative_sd is None else relative_sd
+    return line.mg_per_ml_per_hu * (1 + sd * float(np.clip(_stream(seed, "slope").normal(), -2.5, 2.5)))
 
 
 def uid(text: str) -> str:
@@ -335,8 +347,9 @@ def _true_liver(scene: Scene, scanner: Scanner) -> tuple[NDArray[np.bool_], bool
     brush = Brush(field, y_mm, x_mm)
     out = np.zeros(scanner.geometry.shape, bool)
     for k, z in enumerate(z_mm):
-        for window, cover in brush.cover(float(z), scanner.geometry.spacing_mm[1]):
-            out[k][window] = cover > 0.5
+        found = brush.cover(float(z), scanner.geometry.spacing_mm[1])
+        if found is not None:
+            out[k][found[0]] = found[1] > 0.5
     share = np.clip(0.5 - field.values / field.step_mm, 0, 1)
     height = np.flatnonzero((field.values < 0).any(axis=(1, 2))) * field.step_mm + field.origin_mm[0]
     complete = bool(height[0] >= z_mm[0] - 2 and height[-1] <= z_mm[-1] + 2)
@@ -348,5 +361,3 @@ def _rounded(hu: NDArray[np.float32]) -> NDArray[np.int16]:
     for k in range(hu.shape[0]):
         out[k] = np.clip(np.rint(hu[k]), *HU_RANGE)
     return out
-
-

@@ -5,6 +5,7 @@ Local frame: ``(z, y, x)`` in mm about the origin; the placing turns it. Sizes a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -264,9 +265,9 @@ def _linear(diameter: float, rng: Rng) -> Shape:
     t = np.linspace(-1, 1, 7)
     line = np.stack([bend * (1 - t**2), 0.1 * bend * np.sin(2 * t), half * t], axis=1)
     if rng.random() < 0.5 or diameter < 15:
-        return _fit([(a, b, r, r) for a, b in zip(line[:-1], line[1:], strict=True)], diameter)
+        return _fit([(a, b, r, r) for a, b in itertools.pairwise(line)], diameter)
     apart = np.array([0.0, rng.uniform(2.0, 3.0), 0.0])
-    rods = [(a + s * apart, b + s * apart, r, r) for s in (-1, 1) for a, b in zip(line[:-1], line[1:], strict=True)]
+    rods = [(a + s * apart, b + s * apart, r, r) for s in (-1, 1) for a, b in itertools.pairwise(line)]
     return _fit(rods, diameter)
 
 

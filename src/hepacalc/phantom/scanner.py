@@ -1,7 +1,7 @@
 """The scanner: point spread, slice profile, noise with a kernel's texture, rounding.
 
 The in-plane point spread is a Gaussian whose standard deviation includes the width of a pixel; along the slices it is
-a box as wide as the slice, with edges softened by a small Gaussian. Noise is Gaussian with a ramp-like power spectrum
+a box as wide as the slice, with edges softened by a Gaussian. Noise is Gaussian with a ramp-like power spectrum
 rolled off by the kernel (Boedeker et al. 2007, Phys Med Biol 52:4027), correlated between overlapping slices.
 """
 
@@ -20,7 +20,18 @@ from hepacalc.phantom.fields import Brush, Field
 from hepacalc.phantom.organs import Layer
 from hepacalc.phantom.shapes import Occupancy, deposit
 
-__all__ = ["KERNELS", "Item", "Kernel", "KernelName", "Scanner", "add_streaks", "noise_slices", "render_anatomy", "render_item"]
+__all__ = [
+    "KERNELS",
+    "Item",
+    "Kernel",
+    "KernelName",
+    "Scanner",
+    "add_streaks",
+    "noise_slices",
+    "render_anatomy",
+    "render_item",
+    "slice_softness",
+]
 
 Array = NDArray[np.float32]
 KernelName = Literal["soft", "sharp"]
@@ -44,6 +55,11 @@ class Kernel:
 KERNELS: dict[KernelName, Kernel] = {"soft": Kernel(0.60, 0.32, "B30f"), "sharp": Kernel(0.42, 0.75, "B70f")}
 
 
+def slice_softness(thickness_mm: float) -> float:
+    """Return the standard deviation in mm by which the edges of a slice profile are soft (helical interpolation)."""
+    return 0.15 * thickness_mm
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Scanner:
     """How a scene is sampled.
@@ -52,13 +68,11 @@ class Scanner:
         geometry: grid, axes along LPS z, y, x.
         thickness_mm: slice thickness.
         sigma_mm: in-plane standard deviation of the point spread, pixel included.
-        edge_sigma_mm: softening of the edges of the slice profile.
     """
 
     geometry: Geometry
     thickness_mm: float
     sigma_mm: float
-    edge_sigma_mm: float = 0.25
 
     @property
     def lines_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -72,7 +86,7 @@ class Scanner:
         """Gaussian part of the point spread along z, y, x; the box (slice, pixel) comes on top."""
         _, dy, dx = self.geometry.spacing_mm
         y, x = (float(np.sqrt(max(self.sigma_mm**2 - d * d / 12, 0.01))) for d in (dy, dx))
-        return self.edge_sigma_mm, y, x
+        return slice_softness(self.thickness_mm), y, x
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -114,13 +128,16 @@ def render_anatomy(
         for offset in offsets:
             image = np.full(shape[1:], np.float32(background_hu))
             for brush, tissue in brushes:
-                for window, cover in brush.cover(float(z + offset), pixel):
-                    part = image[window]
-                    step = np.float32(tissue.hu) - part
-                    if tissue.texture_hu:
-                        step += np.float32(tissue.texture_hu) * grain[window]
-                    step *= cover
-                    part += step
+                found = brush.cover(float(z + offset), pixel)
+                if found is None:
+                    continue
+                window, cover = found
+                part = image[window]
+                step = np.float32(tissue.hu) - part
+                if tissue.texture_hu:
+                    step += np.float32(tissue.texture_hu) * grain[window]
+                step *= cover
+                part += step
             total += image
         total /= count
         out[k] = ndimage.gaussian_filter(total, (sy / dy, sx / dx), truncate=3.5)
@@ -202,5 +219,9 @@ def noise_slices(
     window = [one() for _ in range(2 * side)]
     for _ in range(shape[0]):
         window.append(one())
-        yield window[0] if side == 0 else sum((w * s for w, s in zip(weights[1:], window[1:], strict=True)), weights[0] * window[0])
+        yield (
+            window[0]
+            if side == 0
+            else sum((w * s for w, s in zip(weights[1:], window[1:], strict=True)), weights[0] * window[0])
+        )
         window.pop(0)

@@ -15,8 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-__all__ = ["Deposit", "Occupancy", "Rod", "Shape", "deposit", "random_rotation", "rod_distance", "sample",
-    "sample_cavity", "spread"]
+__all__ = [
+    "Deposit",
+    "Occupancy",
+    "Rod",
+    "Shape",
+    "deposit",
+    "random_rotation",
+    "rod_distance",
+    "sample",
+    "sample_cavity",
+    "spread",
+]
 
 Array = NDArray[np.float32]
 Distance = Callable[[Array, Array, Array], Array]
@@ -119,7 +129,7 @@ def sample(shape: Shape, rotation: NDArray[np.float64] | None = None) -> Occupan
         shape: what to sample.
         rotation: ``(3, 3)``; columns are the local ``(z, y, x)`` axes in the scan's ``(z, y, x)``. None: not turned.
     """
-    step = float(np.clip(shape.thinnest_mm / 4, 0.1, 0.5))
+    step = float(np.clip(shape.thinnest_mm / 5, 0.08, 0.45))
     step = max(step, shape.reach_mm / 110)
     values, start = _grid(shape.distance, shape.reach_mm, step, rotation)
     if shape.exact_mm3 is not None:
@@ -182,12 +192,19 @@ def rod_distance(z: Array, y: Array, x: Array, rod: Rod) -> Array:
     return out
 
 
-def spread(offset_mm: NDArray[np.float64], *, width_mm: float, sigma_mm: float) -> NDArray[np.float64]:
-    """Return a box of ``width_mm`` blurred by a Gaussian, in 1/mm, at ``offset_mm`` from its centre."""
+def spread(offset_mm: NDArray[np.float64], *, width_mm: float, sigma_mm: float, cell_mm: float) -> NDArray[np.float64]:
+    """Return the share of a cell that a voxel sees, per mm of voxel, when their centres are ``offset_mm`` apart.
+
+    The voxel's profile is a box of ``width_mm`` blurred by a Gaussian; the cell is a box of ``cell_mm``. The integral
+    of one over the other has a closed form.
+    """
     sigma = max(sigma_mm, 1e-3)
-    upper, lower = ndtr((offset_mm + width_mm / 2) / sigma), ndtr((offset_mm - width_mm / 2) / sigma)
-    out: NDArray[np.float64] = (upper - lower) / width_mm
-    return out
+    outer, inner = (width_mm + cell_mm) / 2, (width_mm - cell_mm) / 2
+    total = np.zeros_like(offset_mm)
+    for edge, sign in ((outer, 1), (-inner, -1), (inner, -1), (-outer, 1)):
+        u = (offset_mm + edge) / sigma
+        total += sign * (u * ndtr(u) + np.exp(-0.5 * u * u) / np.sqrt(2 * np.pi))
+    return np.asarray(total * sigma / width_mm)
 
 
 def deposit(
@@ -222,8 +239,10 @@ def deposit(
         last = min(shape[axis], int(np.ceil((fine[-1] + reach) / spacing_mm[axis])) + 1)
         last = max(first, last)
         voxels = np.arange(first, last) * spacing_mm[axis]
-        weight = spread(voxels[:, None] - fine[None], width_mm=width_mm[axis], sigma_mm=sigma_mm[axis])
-        weights.append((weight * occupancy.step_mm).astype(np.float32))
+        weight = spread(
+            voxels[:, None] - fine[None], width_mm=width_mm[axis], sigma_mm=sigma_mm[axis], cell_mm=occupancy.step_mm
+        )
+        weights.append(weight.astype(np.float32))
         box.append(slice(first, last))
     part = np.tensordot(weights[0], values, axes=(1, 0))
     part = np.einsum("yf,zfx->zyx", weights[1], part, optimize=True)

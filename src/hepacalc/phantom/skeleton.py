@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,12 +42,14 @@ def build(
         for sign in (-1, 1):
             points, last_bone = _rib(top, sign, float(rng.uniform(-4, 4)), level)
             line = [to_patient(grid, p) for p in points]
-            pieces = list(zip(line[:-1], line[1:], strict=True))
-            bone += [(a, b, 5.0, 5.0) for a, b in pieces[:last_bone]]
-            cartilage += [(a, b, 5.2, 5.2) for a, b in pieces[last_bone:]]
-    ribs = rods_field(bone, 2.4)
+            pieces = list(itertools.pairwise(line))
+            # taller than thick: two rods side by side
+            for shift in (np.array([2.6, 0.0, 0.0]), np.array([-2.6, 0.0, 0.0])):
+                bone += [(a + shift, b + shift, 3.7, 3.7) for a, b in pieces[:last_bone]]
+                cartilage += [(a + shift, b + shift, 3.9, 3.9) for a, b in pieces[last_bone:]]
+    ribs = rods_field(bone, 2.0)
     layers.append(Layer("rib cortex", ribs, tissue["cortical bone"]))
-    inner = rods_field([(a, b, ra - 1.9, rb - 1.9) for a, b, ra, rb in bone], 2.4)
+    inner = rods_field([(a, b, ra - 1.6, rb - 1.6) for a, b, ra, rb in bone], 2.4)
     layers.append(Layer("rib marrow", inner, tissue["marrow"]))
     layers.append(Layer("costal cartilage", rods_field(cartilage, 2.4), tissue["cartilage"]))
     spots: list[tuple[tuple[float, float, float], float]] = []
@@ -79,7 +82,7 @@ def _rib(top: float, sign: int, jitter: float, level: int) -> tuple[list[tuple[f
     fall = top + jitter - 115 * np.clip(t, 0, 0.72) ** 1.1 + np.clip(t - 0.76, 0, 1) * (190 + 12 * level)
     x, y = sign * radius * np.cos(angle), radius * np.sin(angle)
     points = [(float(fz), float(py), float(px)) for fz, py, px in zip(fall, y, x, strict=True)]
-    points.insert(0, (top + 4, 72.0, 24.0 * sign))
+    points.insert(0, (top + 3, 76.0, 27.0 * sign))
     return points, int(np.searchsorted(t, 0.7)) + 1
 
 
@@ -91,12 +94,10 @@ def _spine(grid: Grid, tissue: dict[str, Tissue]) -> list[Layer]:
     vertebra = np.maximum(body, disc)
     arch = np.maximum(np.hypot(grid.x, grid.y - 88) - 15.5, np.abs(local + 3) - 11)
     spinous = np.maximum(np.maximum(np.abs(grid.x) - 3.5, np.abs(grid.y - 108) - 14), np.abs(local + 7) - 8)
-    across = np.maximum(np.hypot(grid.y - 84, local) - 5.5, np.abs(grid.x) - 36)
+    across = np.maximum(np.hypot(grid.y - 84, local) - 4.5, np.abs(grid.x) - 31)
     bone = smooth_min(smooth_min(vertebra, arch, 4), smooth_min(spinous, across, 4), 4).astype(np.float32)
     canal = (np.hypot(grid.x / 1.15, grid.y - 89) - 9.5).astype(np.float32)
     out = layer("disc", grid, body.astype(np.float32), tissue["disc"])
     out += layer("vertebra cortex", grid, bone, tissue["cortical bone"])
     out += layer("vertebra marrow", grid, bone + 2.2, tissue["marrow"])
     return out + layer("canal", grid, canal, tissue["canal"])
-
-

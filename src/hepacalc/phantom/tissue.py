@@ -31,8 +31,9 @@ _TABLE: dict[str, tuple[float, float, float, float, float]] = {
 }
 _FIXED: dict[str, tuple[float, float]] = {
     "air": (-1000, 0), "table": (-120, 20), "skin": (10, 10), "fat": (-104, 9), "visceral fat": (-102, 13),
-    "lung": (-855, 38), "bile": (8, 2), "gut fluid": (18, 12), "stool": (-10, 140), "gas": (-980, 5),
-    "stomach content": (30, 22), "disc": (80, 8), "marrow": (165, 45), "cortical bone": (620, 90),
+    "seam": (-40, 45),
+    "lung": (-855, 38), "bile": (8, 2), "gut fluid": (22, 9), "stool": (-10, 140), "gas": (-980, 5),
+    "stomach content": (30, 11), "disc": (80, 8), "marrow": (165, 45), "cortical bone": (620, 90),
     "canal": (28, 6), "cartilage": (105, 14), "cartilage calcium": (380, 90), "sternum": (140, 30),
 }  # fmt: skip
 

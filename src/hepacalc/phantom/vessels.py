@@ -44,13 +44,17 @@ def grow_trees(liver: Field, grid: Grid, rng: np.random.Generator) -> LiverTrees
     portal_trunk = [to_patient(grid, p) for p in ((-136, 14, 10), (-122, 8, -6), (-108, 2, -20), (-104, 0, -34))]
     left_trunk = [to_patient(grid, p) for p in ((-108, 2, -20), (-94, -22, -2), (-88, -38, 2))]
     right_trunk = [to_patient(grid, p) for p in ((-104, 0, -34), (-102, 4, -58))]
-    portal = _tree([portal_trunk, left_trunk, right_trunk], targets[::2], leaf_mm=0.85, rng=rng)
+    portal = _tree([portal_trunk, left_trunk, right_trunk], targets[::2], leaf_mm=0.95, rng=rng)
     cava = to_patient(grid, (-28, 32, -16))
     veins = [
         [cava, to_patient(grid, end), to_patient(grid, far)]
-        for end, far in (((-44, 28, -50), (-80, 22, -95)), ((-48, 0, -34), (-85, -34, -50)), ((-46, -4, -4), (-62, -36, 22)))
+        for end, far in (
+            ((-44, 28, -50), (-80, 22, -95)),
+            ((-48, 0, -34), (-85, -34, -50)),
+            ((-46, -4, -4), (-62, -36, 22)),
+        )
     ]
-    hepatic = _tree(veins, targets[1::2], leaf_mm=0.8, rng=rng)
+    hepatic = _tree(veins, targets[1::2], leaf_mm=1.0, rng=rng)
     return LiverTrees(rods_field(portal, 1.6), rods_field(hepatic, 1.6), tuple(portal), tuple(hepatic))
 
 
@@ -70,7 +74,11 @@ def to_patient(grid: Grid, standard: tuple[float, float, float]) -> FloatArray:
             here = float(fields[axis][tuple(cell)])
             slope = float(fields[axis][tuple(upper)] - fields[axis][tuple(lower)]) / 2
             step[axis] = (standard[axis] - here) / slope
-        fraction = np.clip(cell + step, 0, size - 1)
+        moved = np.clip(cell + step, 0, size - 1)
+        done = bool(np.abs(moved - fraction).max() < 0.02)
+        fraction = moved
+        if done:
+            break
     return np.asarray(np.array(grid.origin_mm) + grid.step_mm * fraction)
 
 
@@ -92,7 +100,7 @@ def rods_field(rods: list[Rod], step_mm: float, *, reach_mm: float = 6.0) -> Fie
     return Field(values, (float(lines[0][0]), float(lines[1][0]), float(lines[2][0])), step_mm)
 
 
-def _targets(liver: Field, rng: np.random.Generator, count: int = 260) -> FloatArray:
+def _targets(liver: Field, rng: np.random.Generator, count: int = 300) -> FloatArray:
     inside = np.argwhere(liver.values < -5)
     picked = inside[rng.choice(len(inside), size=min(len(inside), 6 * count), replace=False)]
     points = np.array(liver.origin_mm) + liver.step_mm * (picked + rng.uniform(-0.5, 0.5, picked.shape))
@@ -105,7 +113,9 @@ def _targets(liver: Field, rng: np.random.Generator, count: int = 260) -> FloatA
     return np.array(kept)
 
 
-def _tree(trunks: list[list[FloatArray]], targets: FloatArray, *, leaf_mm: float, rng: np.random.Generator) -> list[Rod]:
+def _tree(
+    trunks: list[list[FloatArray]], targets: FloatArray, *, leaf_mm: float, rng: np.random.Generator
+) -> list[Rod]:
     """Join every target to the nearest part of the tree, main branches first; then thicken."""
     nodes: list[FloatArray] = []
     parent: list[int] = []
