@@ -13,9 +13,9 @@ from pathlib import Path
 from hepacalc.errors import StudyNotFound
 from hepacalc.records import SeriesChoice, Volume
 from hepacalc.study.archive import is_zip, unpacked
-from hepacalc.study.choose import choose_series
+from hepacalc.study.choose import account_for_damage, choose_series
 from hepacalc.study.dicom import load_series
-from hepacalc.study.guard import quiet
+from hepacalc.study.guard import parsing, quiet
 from hepacalc.study.nifti import read_nifti_labels, read_nifti_volume, write_mask_nifti
 from hepacalc.study.nifti_study import open_nifti
 from hepacalc.study.scan import require_ct, scan_files
@@ -63,14 +63,14 @@ def open_study(
     path = Path(path)
     with ExitStack() as stack:
         stack.enter_context(quiet())
-        try:
-            if path.is_file() and is_zip(path):
-                path = stack.enter_context(unpacked(path))
-        except PermissionError as cause:
-            raise StudyNotFound("The file may not be read.", hint="Check its permissions.") from cause
+        with parsing(StudyNotFound("The path cannot be opened.", hint="Check its spelling and permissions.")):
+            packed = path.is_file() and is_zip(path)
+        if packed:
+            path = stack.enter_context(unpacked(path))
         scan = scan_files(path, progress=progress)
         if scan.nifti and not scan.slices:
             return open_nifti(scan, series=series, progress=progress)
         require_ct(scan)
         group, choice = choose_series(group_series(scan), scan, series=series, allow_gaps=allow_gaps)
+        account_for_damage(group, scan, allow_gaps=allow_gaps)
         return load_series(group, allow_gaps=allow_gaps, progress=progress), choice

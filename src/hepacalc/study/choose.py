@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from hepacalc.errors import HepacalcError, NoSuitableSeries, SeriesNotFound
 from hepacalc.records import SeriesChoice, SeriesSummary
-from hepacalc.study.decode import LOSSY_SYNTAXES
+from hepacalc.study.decode import LOSSY_SYNTAXES, damaged
 from hepacalc.study.series import Series
 from hepacalc.study.slices import Scan
 
-__all__ = ["choose_series", "judge", "pick"]
+__all__ = ["account_for_damage", "choose_series", "judge", "pick"]
 
 _PLAIN = re.compile(
     r"non[\s_-]*(con|enh|ce\b)|un[\s_-]*enh|without|w/o|\bwo\b|\bnativ|\bnc\b|\bncct\b|\bnect\b|\bplain\b|calcium|\bpre\b"
@@ -254,6 +254,29 @@ def _best(judged: list[tuple[Series, SeriesSummary]], allow_gaps: bool) -> tuple
         f"There is CT, but no series that can be measured ({listed}).",
         hint="Send the original axial images of the abdomen.",
     )
+
+
+def account_for_damage(series: Series, scan: Scan, *, allow_gaps: bool = False) -> None:
+    """Refuse a series of which images are damaged; with ``allow_gaps`` note it.
+
+    Damaged files that name no series are noted, since they may belong to it.
+
+    Raises:
+        DamagedFile: an image of this series cannot be read.
+    """
+    uid = series.first.head.series_uid
+    lost = [head for head in scan.damaged if head.series_uid == uid]
+    if lost and not allow_gaps:
+        more = f"; {len(lost)} images of the series are damaged" if len(lost) > 1 else ""
+        raise damaged(lost[0], f"{lost[0].damage}{more}")
+    if lost:
+        series.notes = (
+            *series.notes,
+            f"{len(lost)} damaged image{'s' if len(lost) > 1 else ''} of the series left out",
+        )
+    unknown = scan.passed_over.get("damaged DICOM file", 0)
+    if unknown:
+        series.notes = (*series.notes, f"{unknown} damaged file(s) beside it could not be told to belong to a series")
 
 
 def _has_gaps(series: Series) -> bool:

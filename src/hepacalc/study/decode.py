@@ -116,7 +116,7 @@ class PixelReader:
         if head.pixel_offset < 0:
             element = pydicom.dcmread(head.path, force=True)["PixelData"]
             data, start = bytes(element.value), 0
-            if element.is_undefined_length:
+            if head.pixel_length == UNDEFINED:
                 frames = list(generate_frames(data, number_of_frames=head.frames))
                 return self._decode(head, frames[one.frame])
             if head.transfer_syntax == _BIG_ENDIAN:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hepacalc.errors import DamagedFile, HepacalcError, InvalidPixelValues, UnsupportedGeometry
 from hepacalc.records import Acquisition, Volume
 from hepacalc.study.decode import LOSSY_SYNTAXES, PixelReader
-from hepacalc.study.guard import quiet
+from hepacalc.study.guard import parsing, quiet
 from hepacalc.study.helper import WORKERS
 from hepacalc.study.hounsfield import Hu, NeedsFloat, is_integral, to_hu
 from hepacalc.study.series import Series
@@ -100,7 +100,10 @@ def _read(stack: Stack, progress: Progress | None) -> tuple[Hu, int]:
 def _read_as(
     stack: Stack, dtype: np.dtype[np.int16] | np.dtype[np.float32], progress: Progress | None
 ) -> tuple[Hu, int]:
-    hu: Hu = np.empty(stack.geometry.shape, dtype)
+    shape = stack.geometry.shape
+    size = f"{shape[0]} slices of {shape[1]} x {shape[2]} pixels"
+    with parsing(InvalidPixelValues(f"A series of {size} does not fit into memory.", hint="Check its headers.")):
+        hu: Hu = np.empty(shape, dtype)
     _check_rescale(stack.slices)
     is_compressed = any(one.head.pixel_length == UNDEFINED for one in stack.slices)
 

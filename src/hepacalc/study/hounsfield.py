@@ -86,6 +86,10 @@ def _tagged(one: Slice, slope: float, intercept: float) -> tuple[float, float] |
     if value is None:
         return None
     limit = integer(one.head.values, "PixelPaddingRangeLimit")
+    if one.head.is_signed and one.head.bits_allocated == 16:
+        # some writers give these signed values as unsigned
+        value, limit = (v if v is None or v < 32768 else v - 65536 for v in (value, limit))
+        assert value is not None
     ends = sorted((value * slope + intercept, (value if limit is None else limit) * slope + intercept))
     return max(ends[0], -32768.0), ends[1]
 

@@ -230,12 +230,18 @@ def _affine(image: Any) -> NDArray[np.float64]:
 
 
 def _slice_axis(geometry: Geometry) -> int:
-    """Return the axis whose spacing differs from the two others, or else the one nearest to head-foot."""
+    """Guess the axis of the slices, which NIfTI does not keep.
+
+    The axis whose spacing differs from two equal ones; of three different spacings the largest; of three
+    equal ones that nearest to head-foot.
+    """
     spacing = np.array(geometry.spacing_mm)
     for axis in range(3):
         rest = np.delete(spacing, axis)
         if abs(rest[0] - rest[1]) < 1e-3 * rest[0] and abs(spacing[axis] - rest[0]) > 1e-2 * rest[0]:
             return axis
+    if spacing.max() > 1.01 * spacing.min():
+        return int(np.argmax(spacing))
     return int(np.argmax(np.abs(geometry.affine[2, :3]) / spacing))
 
 

@@ -11,9 +11,10 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from hepacalc.errors import NotAStudy, StudyNotFound, UnsupportedModality
+from hepacalc.errors import DamagedFile, NotAStudy, StudyNotFound, UnsupportedModality
 from hepacalc.study import enhanced, tags
-from hepacalc.study.guard import PARSER_ERRORS
+from hepacalc.study.decode import damaged
+from hepacalc.study.guard import PARSER_ERRORS, parsing, quiet
 from hepacalc.study.slices import Head, Scan, Slice, floats, integer, number, text
 
 __all__ = ["read_head", "scan_files"]
@@ -22,6 +23,10 @@ _FIRST_BYTES = 48 * 1024
 _MORE_BYTES = 2**20
 MAX_SIDE = 8192
 """Largest Rows or Columns that is believed; CT is 512 to 2048."""
+
+_NO_PIXELS = "it ends before its pixels"
+_BROKEN = "damaged DICOM file"
+_UNREADABLE = "unreadable file"
 
 _CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2": "CT",
@@ -52,14 +57,16 @@ def scan_files(path: Path, *, progress: Callable[[str, float], None] | None = No
     Raises:
         StudyNotFound: the path does not exist or may not be read.
     """
-    if path.is_file() and path.name.upper() == "DICOMDIR":
-        path = path.parent
     scan = Scan()
-    files = list(_files(path, scan))
-    for number_, file in enumerate(files):
-        _scan_file(file, scan)
-        if progress is not None and (number_ % 16 == 0 or number_ == len(files) - 1):
-            progress("reading headers", (number_ + 1) / len(files))
+    with parsing(StudyNotFound("The path that was given cannot be opened.", hint="Check how it is spelled.")):
+        if path.is_file() and path.name.upper() == "DICOMDIR":
+            path = path.parent
+        files = list(_files(path, scan))
+    with quiet():
+        for number_, file in enumerate(files):
+            _scan_file(file, scan)
+            if progress is not None and (number_ % 16 == 0 or number_ == len(files) - 1):
+                progress("reading headers", (number_ + 1) / len(files))
     return scan
 
 
@@ -67,17 +74,28 @@ def require_ct(scan: Scan) -> None:
     """Raise what fits when a scan holds no CT slice.
 
     Raises:
+        DamagedFile: there are CT files, but each is damaged.
         UnsupportedModality: there are images, but not CT.
+        StudyNotFound: the files may not be read.
         NotAStudy: there are no images at all.
     """
     if scan.slices:
         return
+    if scan.damaged:
+        raise damaged(scan.damaged[0], scan.damaged[0].damage or "it is damaged")
     found = ", ".join(f"{n} x {reason}" for reason, n in sorted(scan.passed_over.items())) or "no files"
     if scan.other_modalities:
         raise UnsupportedModality(
             f"A CT is wanted, but the images are {', '.join(sorted(scan.other_modalities))} ({found}).",
             hint="Give the CT of this patient.",
         )
+    if _BROKEN in scan.passed_over:
+        raise DamagedFile(
+            f"A CT study is wanted, but {scan.passed_over[_BROKEN]} DICOM file(s) cannot be read ({found}).",
+            hint="Copy or download them again.",
+        )
+    if set(scan.passed_over) == {_UNREADABLE}:
+        raise StudyNotFound(f"The files may not be read ({found}).", hint="Check their permissions.")
     raise NotAStudy(
         f"A CT study is wanted, but nothing here is a CT slice that can be measured ({found}).",
         hint="Give a folder or zip of DICOM CT files, an enhanced multi-frame CT file, or a NIfTI file.",
@@ -116,7 +134,7 @@ def _scan_file(path: Path, scan: Scan) -> None:
         with path.open("rb") as file:
             first = file.read(_FIRST_BYTES)
     except OSError:
-        scan.skip("unreadable file")
+        scan.skip(_UNREADABLE)
         return
     if not tags.looks_like_dicom(first):
         scan.skip("not DICOM" if size else "empty file")
@@ -124,7 +142,7 @@ def _scan_file(path: Path, scan: Scan) -> None:
     try:
         head, dataset = read_head(path, first, size)
     except PARSER_ERRORS:
-        scan.skip("damaged DICOM file" if first[128:132] == b"DICM" else "not DICOM")
+        scan.skip(_BROKEN if first[128:132] == b"DICM" else "not DICOM")
         return
     reason = _pass_over(head, scan)
     if reason is not None:
@@ -139,7 +157,7 @@ def _scan_file(path: Path, scan: Scan) -> None:
     try:
         slices = _slices(head, dataset)
     except PARSER_ERRORS:
-        head.damage = "its frames cannot be told apart"
+        head.damage = "its position, spacing or rescale cannot be read"
         scan.damaged.append(head)
         scan.skip("damaged CT file")
         return
@@ -170,21 +188,31 @@ def read_head(path: Path, first: bytes, size: int) -> tuple[Head, Dataset | None
     except tags.Irregular:
         raw = None
     dataset = None
+    damage: str | None = None
     if raw is not None:
         values: dict[str, Any] = dict(raw.values)
         frames = integer(values, "NumberOfFrames") or 1
         if frames > 1 or values.get("SOPClassUID") in list(_CT_CLASSES)[1:]:
             dataset = pydicom.dcmread(path, force=True, stop_before_pixels=True)
         syntax, offset, length, endian = raw.transfer_syntax, raw.pixel_offset, raw.pixel_length, raw.endian
-        is_float = raw.is_float
+        if raw.is_float:
+            damage = "its pixels are floating point numbers"
+        elif offset < 0:
+            damage = _NO_PIXELS
     else:
-        dataset = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+        dataset = pydicom.dcmread(path, force=True)
         values = _values(dataset)
         frames = integer(values, "NumberOfFrames") or 1
         syntax, offset, length, endian = None, -1, 0, "<"
         if "TransferSyntaxUID" in dataset.file_meta:
             syntax = str(dataset.file_meta.TransferSyntaxUID)
-        is_float = False
+        if "PixelData" not in dataset:
+            damage = _NO_PIXELS
+        else:
+            length = len(dataset["PixelData"].value or b"")
+            if dataset["PixelData"].is_undefined_length:
+                length = tags.UNDEFINED
+            del dataset.PixelData
     bits = integer(values, "BitsAllocated") or 0
     stored = integer(values, "BitsStored") or bits
     high = integer(values, "HighBit")
@@ -202,7 +230,7 @@ def read_head(path: Path, first: bytes, size: int) -> tuple[Head, Dataset | None
         pixel_offset=offset,
         pixel_length=length,
         endian=endian,
-        damage="its pixels are floating point numbers" if is_float else None,
+        damage=damage,
     )
     return head, dataset
 
@@ -252,8 +280,6 @@ def _damage(head: Head, size: int) -> str | None:
         return f"it claims {head.bits_stored} bits in {head.bits_allocated}"
     if not head.bits_stored - 1 <= head.high_bit < head.bits_allocated:
         return f"it claims bit {head.high_bit} as the highest of {head.bits_stored}"
-    if head.pixel_offset < 0:
-        return None if head.frames == 1 else "its pixel data cannot be found"
     if head.transfer_syntax == "1.2.840.10008.1.2.1.99":
         size = size * 1032  # deflate cannot do better
     if head.pixel_length == tags.UNDEFINED:
@@ -262,17 +288,26 @@ def _damage(head: Head, size: int) -> str | None:
             return f"it claims {head.frames} frames in {size} bytes"
         return None
     wanted = head.frames * head.rows * head.columns * head.bits_allocated // 8
-    if head.pixel_length < wanted or head.pixel_offset + wanted > size:
-        have = max(min(head.pixel_length, size - head.pixel_offset), 0)
+    have = head.pixel_length if head.pixel_offset < 0 else max(min(head.pixel_length, size - head.pixel_offset), 0)
+    if have < wanted:
         return f"it ends early: {have} of {wanted} bytes of pixels"
     return None
 
 
 def _slices(head: Head, dataset: Dataset | None) -> list[Slice]:
-    """Return the planes of a file; none when they do not say where they lie."""
+    """Return the planes of a file; none when they do not say where they lie.
+
+    Raises:
+        guard.PARSER_ERRORS: they say it, but not in numbers.
+    """
     if head.frames > 1 or (dataset is not None and "PerFrameFunctionalGroupsSequence" in dataset):
         return enhanced.frames(head, dataset) if dataset is not None else []
     values = head.values
+    numbers = (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2))
+    scales = (("RescaleSlope", 1), ("RescaleIntercept", 1))
+    for name, count in (*numbers, *scales):
+        if text(values, name) is not None and floats(values, name, count) is None:
+            raise ValueError(name)
     position = floats(values, "ImagePositionPatient", 3)
     orientation = floats(values, "ImageOrientationPatient", 6)
     spacing = floats(values, "PixelSpacing", 2)

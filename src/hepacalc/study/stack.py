@@ -21,8 +21,8 @@ __all__ = ["MIN_SLICES", "Stack", "build_stack", "largest_block", "order_slices"
 
 MIN_SLICES = 3
 """Fewest slices of a volume: two gaps, so that their regularity can be seen at all."""
-_STEP_TOLERANCE = 0.1
-"""Largest departure of a slice from the regular grid, as a share of the slice distance."""
+_STEP_TOLERANCE = 0.12
+"""Largest departure of a slice from the line through all, as a share of the slice distance."""
 _JUMP_TOLERANCE = 0.2
 """Largest departure of one gap from the typical gap, as a share of it."""
 _ROUNDING_MM = 0.02
@@ -128,8 +128,10 @@ def _first_jump(depths: FloatArray) -> int | None:
     jumps = np.flatnonzero(np.abs(gaps - typical) > max(_JUMP_TOLERANCE * typical, 2 * _ROUNDING_MM))
     if jumps.size:
         return int(jumps[0])
-    line = np.linspace(depths[0], depths[-1], len(depths))
-    off = np.abs(depths - line)
+    index = np.arange(len(depths)) - (len(depths) - 1) / 2
+    middle = depths.mean()
+    slope = float(index @ (depths - middle) / (index @ index))
+    off = np.abs(depths - middle - slope * index)
     if off.max() > max(_STEP_TOLERANCE * typical, _ROUNDING_MM):
         return int(np.argmax(off))
     return None
