@@ -117,15 +117,44 @@ def _place_seg(seg: SegMask, volume: Volume, allow_resample: bool) -> tuple[Plac
         if grid is None:
             continue
         out = np.zeros(grid.shape, dtype=bool)
+        steps = _slice_steps(seg, grid)
+        if _is_thicker(seg, grid, steps):
+            continue
         parts = [place_exactly(f.mask, f.geometry, grid, onto=out) for f in seg.frames]
         if all(p is not None for p in parts):
             outside = sum(p.outside for p in parts if p is not None)
+            skipped = int((steps - 1).sum())
+            warnings = (f"the mask skips {skipped} slices between its first and its last",) if skipped else ()
             if grid is volume.geometry:
-                return Placed(out, outside), ()
+                return Placed(out, outside), warnings
             moved = resample_nearest(out, grid, volume.geometry)
-            return Placed(moved, outside), ("the mask was resampled with the scan (gantry tilt)",)
+            return Placed(moved, outside), (*warnings, "the mask was resampled with the scan (gantry tilt)")
     mask, grid = _stack(seg)
     return _place(mask, grid, volume, allow_resample)
+
+
+def _slice_steps(seg: SegMask, grid: Geometry) -> NDArray[np.int_]:
+    """Return by how many slices of ``grid`` each plane of the mask lies from the next, without repeats."""
+    if not seg.frames:
+        return np.zeros(0, int)
+    places = np.rint(grid.to_index([f.geometry.affine[:3, 3] for f in seg.frames])).astype(int)
+    places = np.unique(places[:, int(np.argmax(np.ptp(places, axis=0)))])
+    return np.asarray(places[1:] - places[:-1])
+
+
+def _is_thicker(seg: SegMask, grid: Geometry, steps: NDArray[np.int_]) -> bool:
+    """Whether the mask was drawn on thicker slices than the scan's, which must not be strewn between its slices.
+
+    The planes then never touch, and the file states a wider spacing; without a statement even steps tell it.
+    """
+    if not len(steps) or steps.min() < 2:
+        return False
+    stated = seg.frames[0].slice_mm
+    if stated is None:
+        return len(steps) > 1 and steps.min() == steps.max()
+    normal = seg.frames[0].geometry.affine[:3, 0]
+    along = float(np.abs(normal @ grid.affine[:3, :3]).max())
+    return stated > 1.5 * along
 
 
 def _stack(seg: SegMask) -> tuple[NDArray[np.bool_], Geometry]:

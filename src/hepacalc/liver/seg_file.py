@@ -31,10 +31,12 @@ class SegFrame:
     Args:
         mask: bool ``(1, y, x)``.
         geometry: its grid; the first step is one millimetre along the normal and means nothing.
+        slice_mm: SpacingBetweenSlices or else SliceThickness that the file states; None without.
     """
 
     mask: NDArray[np.bool_]
     geometry: Geometry
+    slice_mm: float | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,7 +84,7 @@ def read_seg(path: Path, acquisition: Acquisition, *, label: int | str | None = 
         ) from error
     if str(data.get("SOPClassUID", "")) not in _SEG_CLASSES:
         raise InvalidLiverMask(
-            f"wanted a DICOM Segmentation, found {data.get('Modality', 'an object without modality')} in {path.name!r}.",
+            f"wanted a DICOM Segmentation, found {data.get('Modality', 'no modality')} in {path.name!r}.",
             hint="Give a DICOM SEG or NIfTI mask of the liver.",
         )
     _same_patient_space(data, acquisition)
@@ -172,7 +174,7 @@ def _frames(data: Any, kind: str, number: int, name: str) -> tuple[SegFrame, ...
                 mask = image >= 0.5 * float(data.get("MaximumFractionalValue", 255))
             else:
                 mask = image > 0
-            frames.append(SegFrame(mask[None], _plane(group, shared, mask.shape)))
+            frames.append(SegFrame(mask[None], _plane(group, shared, mask.shape), _slice_mm(group, shared)))
     except (ValueError, AttributeError, KeyError, IndexError, RuntimeError, NotImplementedError, TypeError) as error:
         raise DamagedFile(
             f"the segmentation {name!r} cannot be decoded: {type(error).__name__}: {error}.",
@@ -199,3 +201,9 @@ def _plane(group: Any, shared: Any, shape: tuple[int, int]) -> Geometry:
     affine[:3, 2] = cosines[:3] * columns
     affine[:3, 3] = position
     return Geometry((1, shape[0], shape[1]), affine)
+
+
+def _slice_mm(group: Any, shared: Any) -> float | None:
+    measures = _macro(group, shared, "PixelMeasures")
+    stated = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness")
+    return float(stated) if stated else None
