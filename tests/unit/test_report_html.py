@@ -153,6 +153,7 @@ def test_hostile_text_is_shown_as_text() -> None:
     assert "alert(1)" in page.text
     assert "{{7*7}}" in page.text
     assert not set(source) & {"\x00", "\x1b", "\u202e"}
+    assert "bottom-center { content" not in source
     assert source.count("<style>") == source.count("</style>") == 1
 
 
@@ -176,6 +177,8 @@ def test_a_failed_input_does_not_say_that_nothing_was_found() -> None:
     text = Page(render_html(make_example(balls=(), severe=True))).text
     assert "This scan cannot show that the liver is free of calcification" in text
     assert "No calcification found" not in text
+    assert "0 calcified lesions" not in text
+    assert "0 marked; absence cannot be stated" in text
 
 
 def test_mimics_are_kept_with_their_reasons(page: Page) -> None:

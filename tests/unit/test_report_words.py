@@ -70,6 +70,7 @@ def test_a_limited_input_is_named_beside_no_calcification(kwargs: dict[str, bool
 
 def test_contrast_puts_calcium_in_doubt() -> None:
     words = summary(make_example(contrast=True))
+    assert words.headline == "3 calcified lesions in the liver; calcium not certain after contrast medium"
     assert any("calcium not certain" in part for part in words.sure)
     assert any("Contrast medium is present (portal venous phase)" in limit for limit in words.limits)
     assert not any("calcium not certain" in part for part in summary(make_example()).sure)
@@ -78,11 +79,16 @@ def test_contrast_puts_calcium_in_doubt() -> None:
 def test_only_indeterminate_lesions_are_not_called_calcified() -> None:
     words = summary(make_example(balls=BALLS[3:4]))
     assert words.tone == "indeterminate"
-    assert words.headline.startswith("No certain calcification; 1 indeterminate lesion")
+    assert words.headline == "1 indeterminate lesion that may be calcium; no certain calcification"
 
 
 def test_a_cut_liver_is_in_the_headline() -> None:
     assert "in the part in view" in summary(make_example(complete=False)).headline
+
+
+def test_grave_faults_stand_in_the_headline() -> None:
+    assert summary(make_example(severe=True)).headline.endswith("; more may be hidden")
+    assert summary(make_example(balls=BALLS[3:4], severe=True)).headline.endswith("; more may be hidden")
 
 
 def test_the_gravest_limit_comes_first_and_none_is_said_twice() -> None:

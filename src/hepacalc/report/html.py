@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
@@ -91,6 +92,7 @@ def render_html(assessment: Assessment) -> str:
         counts={level: levels.count(level) for level in phrases.LEVELS},
         quality=sorted(assessment.quality, key=lambda q: -list(phrases.LEVELS).index(q.level)),
         methods=_methods(assessment),
+        footer=_footer(assessment),
         css=Markup((resources.files("hepacalc.report") / "templates" / "report.css").read_text("utf-8")),
     )
 
@@ -210,10 +212,18 @@ def _number(measurement: Measurement | None) -> float:
 
 
 def _methods(assessment: Assessment) -> list[tuple[str, str]]:
-    """How each measurement was made: ``(name, method)``, once for each method."""
-    found: dict[tuple[str, str], None] = {}
+    """How measurements were made: ``(names, method)``, once for each method."""
+    found: dict[str, dict[str, None]] = {}
     for focus in assessment.foci:
         for name, measurement in focus.measurements.items():
             if isinstance(measurement, Measured):
-                found[phrases.MEASUREMENTS.get(name, name), measurement.method] = None
-    return list(found)
+                found.setdefault(measurement.method, {})[phrases.MEASUREMENTS.get(name, name)] = None
+    return [(", ".join(names), method) for method, names in found.items()]
+
+
+def _footer(assessment: Assessment) -> str:
+    """Date and end of the UID of the study for the foot of each printed page; digits, dots and dashes only."""
+    acquisition = assessment.acquisition
+    date = words.date_text(acquisition.study_date or "")
+    parts = (date, f"...{acquisition.study_instance_uid[-16:]}" if acquisition.study_instance_uid else "")
+    return " ".join(part for part in parts if re.fullmatch(r"[0-9.-]+", part))

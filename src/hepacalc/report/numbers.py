@@ -72,8 +72,8 @@ def shown(number: Measured) -> Shown:
     """Return the digits of a measured number that its interval supports.
 
     The half-width of the interval keeps two digits when it begins with 1-3, else one; the unit sets an
-    upper bound (whole HU, tenths of a millimetre; two digits of a small value in any case); a value beyond its
-    half-width never becomes zero.
+    upper bound (whole HU, tenths of a millimetre; two digits of a small value in any case). The two ends are never
+    the same digits, and a value beyond its half-width never becomes zero.
     """
     unit = unit_text(number.unit)
     half = (number.high - number.low) / 2
@@ -89,7 +89,11 @@ def shown(number: Measured) -> Shown:
         decimals = max(decimals, -_exponent(number.value))
     if half <= 0:
         return Shown(fixed(number.value, decimals), "", "", unit)
-    return Shown(*(fixed(v, decimals) for v in (number.value, number.low, number.high)), unit)
+    low, high = fixed(number.low, decimals), fixed(number.high, decimals)
+    while low == high and decimals < 6:
+        decimals += 1
+        low, high = fixed(number.low, decimals), fixed(number.high, decimals)
+    return Shown(fixed(number.value, decimals), low, high, unit)
 
 
 def _exponent(value: float) -> int:

@@ -48,8 +48,10 @@ PHRASES: dict[str, str] = {
     "headline.found.one": "1 calcified lesion in the liver",
     "headline.found.many": "{count} calcified lesions in the liver",
     "headline.in-view": "{headline}, in the part in view",
-    "headline.indeterminate.one": "No certain calcification; 1 indeterminate lesion that may be calcium",
-    "headline.indeterminate.many": "No certain calcification; {count} indeterminate lesions that may be calcium",
+    "headline.indeterminate.one": "1 indeterminate lesion that may be calcium; no certain calcification",
+    "headline.indeterminate.many": "{count} indeterminate lesions that may be calcium; no certain calcification",
+    "headline.contrast": "{headline}; calcium not certain after contrast medium",
+    "headline.hidden": "{headline}; more may be hidden",
     "headline.unjudged": "This scan cannot show that the liver is free of calcification",
     "headline.none": (
         "No calcification found. Solid foci of {smallest} or more, 250 HU above liver, would have been seen"
@@ -115,8 +117,11 @@ PHRASES: dict[str, str] = {
     "no-lesion": "no lesion",
     "smallest.short": "Smallest visible focus",
     "limits": "What limits this answer",
+    "marked-none": "marked; absence cannot be stated",
+    "limits.more": "and {count} more: see {table}.",
     "limits.none": "No limit was found by the input checks.",
     "scan": "Scan",
+    "study": "Study",
     "study-date": "Study date",
     "series": "Series",
     "phase": "Contrast phase",
@@ -174,7 +179,6 @@ PHRASES: dict[str, str] = {
     "fluid.word": "fluid",
     "soft-tissue.word": "soft-tissue mass",
     "shell": "mean of the shell",
-    "segment.method": "Method: {method}",
     "numbers": "Numbers",
     "numbers.foci": "Its foci",
     # pictures
@@ -192,14 +196,13 @@ PHRASES: dict[str, str] = {
         "bottom {bottom}, left {left}, right {right}. The focus is outlined in orange, the liver in blue."
     ),
     "picture.legend": (
-        "Orange line: this lesion. Blue line: liver. Pink dashes: another candidate. Ticks at the edges: where the "
-        "other two planes cut. R right, L left, A front, P back, H head, F feet."
+        "Orange: this lesion. Blue: liver. Pink dashes: another candidate. White ticks: where the other two planes cut."
     ),
     "picture.scale": "{length} mm",
     "map": "Map of the liver",
     "map.caption": (
         "Brightest voxel along each line of sight, inside the liver outline only (W {width} L {level}). L1, L2 ...: "
-        "lesions by falling mass. Squares: mimics by focus number."
+        "lesions by falling mass. Squares: mimics by focus number. R right, L left, A front, P back, H head, F feet."
     ),
     "map.axial": "Seen from the feet (axial)",
     "map.coronal": "Seen from the front (coronal)",

@@ -148,6 +148,8 @@ def summary(assessment: Assessment) -> Summary:
         headline = plural(burden.calcifications, "headline.found")
         if not assessment.liver.is_complete:
             headline = text("headline.in-view", headline=headline)
+        if assessment.phase.is_contrast:
+            headline = text("headline.contrast", headline=headline)
     elif burden.indeterminate:
         tone, headline = "indeterminate", plural(burden.indeterminate, "headline.indeterminate")
     elif grave:
@@ -156,6 +158,8 @@ def summary(assessment: Assessment) -> Summary:
         smallest = _threshold(burden.smallest_trusted_mm)
         tone = "none-limited" if mild or assessment.limits else "none"
         headline = text(f"headline.{tone}", smallest=smallest)
+    if grave and assessment.lesions:
+        headline = text("headline.hidden", headline=headline)
     return Summary(tone, headline, _sure(assessment), _size(assessment, named), _where(named), limits)
 
 
