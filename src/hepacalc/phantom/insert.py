@@ -58,9 +58,10 @@ def insert_foci(
     """Put foci of known mass into a scan.
 
     Each focus is blurred by the in-plane resolution and the slice profile of the scan and added to the HU that are
-    there; the noise stays as it is. Foci keep away from each other, from the edge of the mask, from the ends of the
-    scan and from what is more than 150 HU (and six times the noise) brighter than the liver. What the scan's largest
-    CT number cuts off is lost, as in life; such foci are marked ``clipped``.
+    there; the noise stays as it is. Whole numbers are rounded up or down at random, so that faint edges are not lost.
+    Foci keep away from each other, from the edge of the mask, from the ends of the scan and from what is more than
+    150 HU (and six times the noise) brighter than the liver. What the scan's largest CT number cuts off is lost, as
+    in life; such foci are marked ``clipped``.
 
     Args:
         volume: the scan, any axis order; left unchanged.
@@ -112,9 +113,10 @@ def insert_foci(
         truth = focus_truth(focus, number, line, centroid_lps=centroid)
         if focus.cavity is not None:
             shift = HOST_HU["fluid"] - liver_hu if focus.host == "fluid" else HOST_HU[focus.host]
-            _add(hu, focus.cavity, focus, volume, thickness, sigma, shift, (low, high))
-        box, share, cut = _add(hu, focus.occupancy, focus, volume, thickness, sigma, truth.delta_hu, (low, high))
-        labels[box][share >= 0.5 * share.max()] = number
+            _add(hu, focus.cavity, focus, volume, thickness, sigma, shift, (low, high), rng)
+        box, share, cut = _add(hu, focus.occupancy, focus, volume, thickness, sigma, truth.delta_hu, (low, high), rng)
+        if share.size and share.max() > 0:
+            labels[box][share >= 0.5 * share.max()] = number
         truths.append(replace(truth, clipped=cut))
     inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != volume.slice_axis)))
     complete = bool(inside[0] > 0 and inside[-1] < mask.shape[volume.slice_axis] - 1)
@@ -134,6 +136,7 @@ def _add(
     sigma: float,
     delta: float,
     limits: tuple[float, float],
+    rng: np.random.Generator,
 ) -> tuple[tuple[slice, slice, slice], NDArray[np.float32], bool]:
     """Add one shape in place; return its box, its share of each voxel, and whether the largest HU cut it."""
     spacing = volume.geometry.spacing_mm
@@ -144,13 +147,16 @@ def _add(
         occupancy, focus.place.centre_zyx, shape=volume.geometry.shape, spacing_mm=spacing,
         width_mm=(widths[0], widths[1], widths[2]), sigma_mm=(sigmas[0], sigmas[1], sigmas[2]),
     )  # fmt: skip
+    if result.share.size == 0:
+        return result.box, result.share, False
     before = hu[result.box].astype(np.float32)
     after = before + np.float32(delta) * result.share
     cut = bool((after > limits[1]).any())
     touched = result.share > 0
     after = np.where(touched, np.clip(after, *limits), before)
     if np.issubdtype(hu.dtype, np.integer):
-        after = np.rint(after)
+        # up or down at random: plain rounding would lose every tail below half a HU
+        after = np.floor(after + rng.random(after.shape, np.float32))
     hu[result.box] = after.astype(hu.dtype)
     return result.box, result.share, cut
 

@@ -104,13 +104,13 @@ def _targets(liver: Field, rng: np.random.Generator, count: int = 300) -> FloatA
     inside = np.argwhere(liver.values < -5)
     picked = inside[rng.choice(len(inside), size=min(len(inside), 6 * count), replace=False)]
     points = np.array(liver.origin_mm) + liver.step_mm * (picked + rng.uniform(-0.5, 0.5, picked.shape))
-    kept: list[FloatArray] = []
+    kept = np.empty((0, 3))
     for p in points:
-        if all(float(np.linalg.norm(p - q)) > 9 for q in kept):
-            kept.append(p)
+        if not len(kept) or float(((kept - p) ** 2).sum(axis=1).min()) > 81:
+            kept = np.vstack([kept, p])
         if len(kept) == count:
             break
-    return np.array(kept)
+    return kept
 
 
 def _tree(
