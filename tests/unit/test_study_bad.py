@@ -223,3 +223,19 @@ def test_nifti_of_two_slices_of_four_axes_and_truncated(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes()[:-100])
         with pytest.raises(DamagedFile):
             open_study(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Modality", "NOBODY^SECRET"), ("SeriesInstanceUID", "Nobody^Secret"), ("RescaleType", "NOBODY^SECRET")],
+)
+def test_a_damaged_tag_cannot_carry_a_name_into_a_message(tmp_path: Path, name: str, value: str) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom warns of such values when they are written
+        write_series(tmp_path / "s", 8, **{name: value})
+    (tmp_path / "s" / "s003.dcm").unlink()
+    with pytest.raises(HepacalcError) as caught:
+        open_study(tmp_path)
+    assert "SECRET" not in str(caught.value).upper()

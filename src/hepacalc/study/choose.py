@@ -9,20 +9,21 @@ from hepacalc.errors import HepacalcError, NoSuitableSeries, SeriesNotFound
 from hepacalc.records import SeriesChoice, SeriesSummary
 from hepacalc.study.decode import LOSSY_SYNTAXES, damaged
 from hepacalc.study.series import Series
-from hepacalc.study.slices import Scan
+from hepacalc.study.slices import Scan, shown_code
 
 __all__ = ["account_for_damage", "choose_series", "judge", "pick"]
 
 _PLAIN = re.compile(
     r"non[\s_-]*(con|enh|ce\b)|un[\s_-]*enh|without|w/o|\bwo\b|\bnativ|\bnc\b|\bncct\b|\bnect\b|\bplain\b|calcium|\bpre\b"
-    r"|平扫|sans|\bohne\b|\bsin\b",
+    r"|\bc-(?=\s|$)|平扫|\bsans\b|\bohne\b|\bsin\b",
     re.IGNORECASE,
 )
 _ENHANCED = re.compile(
     r"arter|portal|venous|venös|veine|delay|\bpv\b|\bpvp\b|\bhap\b|contrast|enhanc|\bcect\b|\bc\+|\+\s*c\b|\bce\b|\bw/"
-    r"|equilib|\bpost\b|angio|\bcta\b|phase|动脉|静脉|门脉|延迟|增强",
+    r"|equilib|\bpost\b|\bven\b|\bart\b|mit km\b|angio|\bcta\b|phase|动脉|静脉|门脉|延迟|增强",
     re.IGNORECASE,
 )
+_BOTH = re.compile(r"w/?\s*(and|&|\+)?\s*w/?o\b|with\s*(and|&|\+|/)\s*without", re.IGNORECASE)
 _SHARP = re.compile(
     r"lung|bone|sharp|edge|detail|\bhrct\b|ultra|chst|\bfc(3\d|5\d|8\d)|\b[bi]r?[lv]?([67-9]\d)|\by[abcd]\b|\byb\b|^l$|^e$",
     re.IGNORECASE,
@@ -74,7 +75,7 @@ def _unfit(series: Series) -> _View | None:
     if _is_kind(series, _PROJECTIONS):
         return _View(None, ("a projection (MIP, MinIP, average or rendering), not CT numbers of single slices",))
     if rescale_type not in ("HU", "US", "HU_MOD"):
-        return _View(None, (f"its values are {rescale_type}, not HU",))
+        return _View(None, (f"its values are of rescale type {shown_code(rescale_type)}, not HU",))
     if (one.slope is None and not one.head.is_signed) or one.slope == 0:
         return _View(None, ("no rescale slope and intercept, so no HU",))
     if series.problem is not None:
@@ -114,6 +115,8 @@ def _contrast(series: Series) -> tuple[float, str]:
     one = series.first
     description = (one.text("SeriesDescription") or "").replace("_", " ")
     agent = one.text("ContrastBolusAgent")
+    if _BOTH.search(description):
+        return 0, "described as with and without contrast"
     if _PLAIN.search(description):
         return 40, "described as without contrast"
     if _ENHANCED.search(description):

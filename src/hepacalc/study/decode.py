@@ -23,7 +23,7 @@ from hepacalc.errors import DamagedFile
 from hepacalc.study.codestream import Codestream, read_codestream
 from hepacalc.study.guard import PARSER_ERRORS
 from hepacalc.study.helper import Helpers
-from hepacalc.study.slices import Head, Slice
+from hepacalc.study.slices import Head, Slice, shown_uid
 from hepacalc.study.tags import UNDEFINED
 
 __all__ = ["LOSSY_SYNTAXES", "PixelReader", "damaged", "same_pixels"]
@@ -42,7 +42,7 @@ Stored = NDArray[Any]
 def damaged(head: Head, what: str) -> DamagedFile:
     """Return the error for one image that cannot be read."""
     return DamagedFile(
-        f"Image {head.sop_uid or 'without UID'} of series {head.series_uid or 'without UID'} cannot be read: {what}.",
+        f"Image {shown_uid(head.sop_uid)} of series {head.label} cannot be read: {what}.",
         hint="Send this image again, or choose another series with --series.",
     )
 
@@ -143,7 +143,8 @@ class PixelReader:
         """
         stream = read_codestream(data)
         if stream is None:
-            raise damaged(head, f"its pixels are compressed in an unknown way ({head.transfer_syntax or 'no syntax'})")
+            syntax = shown_uid(head.transfer_syntax, "no transfer syntax")
+            raise damaged(head, f"its pixels are compressed in an unknown way ({syntax})")
         _check_size(head, data, stream)
         is_rle = stream.kind == "rle"
         raw = self._helpers.decode(

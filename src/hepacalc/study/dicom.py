@@ -142,7 +142,7 @@ def _check_rescale(slices: Sequence[Slice]) -> None:
         else:
             continue
         raise InvalidPixelValues(
-            f"Series {one.head.series_uid or 'without UID'} holds no CT numbers: it has {found}.",
+            f"Series {one.head.label} holds no CT numbers: it has {found}.",
             hint="Choose another series with --series.",
         )
 
@@ -173,7 +173,7 @@ def _check_values(hu: NDArray[np.int16] | NDArray[np.float32], stack: Stack) -> 
     low, high = float(hu.min()), float(hu.max())
     if low == high or not np.isfinite(low + high):
         raise InvalidPixelValues(
-            f"Series {stack.slices[0].head.series_uid or 'without UID'} holds no picture: every voxel is {low:.0f}.",
+            f"Series {stack.slices[0].head.label} holds no picture: every voxel is {low:.0f}.",
             hint="Choose another series with --series.",
         )
 

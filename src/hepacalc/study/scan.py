@@ -15,7 +15,7 @@ from hepacalc.errors import DamagedFile, NotAStudy, StudyNotFound, UnsupportedMo
 from hepacalc.study import enhanced, tags
 from hepacalc.study.decode import damaged
 from hepacalc.study.guard import PARSER_ERRORS, parsing, quiet
-from hepacalc.study.slices import Head, Scan, Slice, floats, integer, number, text
+from hepacalc.study.slices import Head, Scan, Slice, floats, integer, number, shown_code, text
 
 __all__ = ["read_head", "scan_files"]
 
@@ -259,6 +259,7 @@ def _pass_over(head: Head, scan: Scan) -> str | None:
     modality = (head.text("Modality") or "").upper()
     if not modality:
         modality = "CT" if sop_class in _CT_CLASSES else _MODALITY_BY_CLASS.get(sop_class, "")
+    modality = shown_code(modality, "")
     if modality in _NOT_IMAGES or (not modality and head.rows == 0):
         return f"{modality} object" if modality else "DICOM without an image"
     if modality != "CT":

@@ -15,7 +15,7 @@ import numpy as np
 
 from hepacalc.errors import HepacalcError, InconsistentSlices, UnsupportedGeometry
 from hepacalc.study.decode import PixelReader, same_pixels
-from hepacalc.study.slices import Scan, Slice
+from hepacalc.study.slices import Scan, Slice, shown_uid
 from hepacalc.study.stack import MIN_SLICES, Stack, build_stack, order_slices, same_place_mm
 
 __all__ = ["Series", "group_series"]
@@ -64,7 +64,7 @@ def group_series(scan: Scan) -> list[Series]:
             unique = [_without_copies(matrix, reader) for matrix in _by_matrix(slices)]
         parts = [part for kept, dropped in unique for part in _split(kept, dropped)]
         for number, part in enumerate(parts, 1):
-            part.id = uids[1] or f"no-series-uid-{len(result) + 1}"
+            part.id = shown_uid(uids[1], f"no-series-uid-{len(result) + 1}")
             if len(parts) > 1:
                 part.id = f"{part.id}#{number}"
                 part.notes = (*part.notes, f"stack {number} of {len(parts)} under one series UID")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Head", "Scan", "Slice", "floats", "integer", "number", "text"]
+__all__ = ["Head", "Scan", "Slice", "floats", "integer", "number", "shown_code", "shown_uid", "text"]
 
 Values = dict[str, Any]
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_CODE = re.compile(r"[A-Z0-9_]{1,8}")
 
 
 def text(values: Values, name: str) -> str | None:
@@ -47,6 +50,16 @@ def integer(values: Values, name: str) -> int | None:
     """Return a whole number; None when there is none."""
     value = number(values, name)
     return None if value is None else int(value)
+
+
+def shown_uid(value: str | None, otherwise: str = "without UID") -> str:
+    """Return a UID for a message; a damaged length can pull a name into it, so anything else stays unsaid."""
+    return value if value and _UID.fullmatch(value) else otherwise
+
+
+def shown_code(value: str | None, otherwise: str = "unknown") -> str:
+    """Return a coded word (modality, rescale type) for a message; anything else stays unsaid."""
+    return value if value and _CODE.fullmatch(value) else otherwise
 
 
 @dataclass(eq=False, slots=True)
@@ -107,6 +120,11 @@ class Head:
     def sop_uid(self) -> str:
         """SOPInstanceUID, or nothing."""
         return self.text("SOPInstanceUID") or ""
+
+    @property
+    def label(self) -> str:
+        """The series UID for a message."""
+        return shown_uid(self.series_uid)
 
     @property
     def image_type(self) -> tuple[str, ...]:

@@ -23,10 +23,10 @@ MIN_SLICES = 3
 """Fewest slices of a volume: two gaps, so that their regularity can be seen at all."""
 _STEP_TOLERANCE = 0.12
 """Largest departure of a slice from the line through all, as a share of the slice distance."""
-_JUMP_TOLERANCE = 0.2
-"""Largest departure of one gap from the typical gap, as a share of it."""
-_ROUNDING_MM = 0.02
-"""Departure that is always forgiven: positions written with two decimals."""
+_JUMP_TOLERANCE = 0.1
+"""Largest difference between two gaps, as a share of the typical gap."""
+_ROUNDING_MM = 0.055
+"""Error of a position that is always forgiven: written with one decimal."""
 
 FloatArray = NDArray[np.float64]
 
@@ -61,8 +61,7 @@ def _axes(one: Slice) -> tuple[FloatArray, FloatArray, FloatArray]:
     sizes = np.linalg.norm(along_x), np.linalg.norm(along_y)
     if min(sizes) < 0.9 or max(sizes) > 1.1 or abs(along_x @ along_y) > 0.02 * sizes[0] * sizes[1]:
         raise InconsistentSlices(
-            f"Series {one.head.series_uid or 'without UID'} gives directions of rows and columns that are not at "
-            "right angles.",
+            f"Series {one.head.label} gives directions of rows and columns that are not at right angles.",
             hint="Send the series again from the scanner or the archive.",
         )
     along_x = along_x / sizes[0]
@@ -98,7 +97,7 @@ def build_stack(slices: Sequence[Slice]) -> Stack:
         InconsistentSlices: two slices at one place, or slices shifted sideways.
         UnsupportedGeometry: slices are missing or unevenly spaced.
     """
-    name = slices[0].head.series_uid or "without UID"
+    name = slices[0].head.label
     if len(slices) < MIN_SLICES:
         raise TooFewSlices(
             f"Series {name} has {len(slices)} slice{'s' if len(slices) != 1 else ''}; a volume needs at least "
@@ -125,14 +124,14 @@ def _first_jump(depths: FloatArray) -> int | None:
     """Return the index of the slice before the first gap that breaks the grid; None when there is none."""
     gaps = np.diff(depths)
     typical = float(np.median(gaps))
-    jumps = np.flatnonzero(np.abs(gaps - typical) > max(_JUMP_TOLERANCE * typical, 2 * _ROUNDING_MM))
-    if jumps.size:
-        return int(jumps[0])
+    allowed = max(_JUMP_TOLERANCE * typical, 2 * _ROUNDING_MM)
+    if np.ptp(gaps) > allowed:
+        return int(np.flatnonzero(np.abs(gaps - typical) > allowed / 2)[0])
     index = np.arange(len(depths)) - (len(depths) - 1) / 2
     middle = depths.mean()
     slope = float(index @ (depths - middle) / (index @ index))
     off = np.abs(depths - middle - slope * index)
-    if off.max() > max(_STEP_TOLERANCE * typical, _ROUNDING_MM):
+    if off.max() > max(_STEP_TOLERANCE * typical, 1.5 * _ROUNDING_MM):
         return int(np.argmax(off))
     return None
 
