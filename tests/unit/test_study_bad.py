@@ -239,3 +239,10 @@ def test_a_damaged_tag_cannot_carry_a_name_into_a_message(tmp_path: Path, name: 
     with pytest.raises(HepacalcError) as caught:
         open_study(tmp_path)
     assert "SECRET" not in str(caught.value).upper()
+
+
+def test_frames_that_do_not_say_where_they_lie(tmp_path: Path) -> None:
+    dataset = enhanced(4)
+    del dataset.PerFrameFunctionalGroupsSequence
+    with pytest.raises(NoSuitableSeries, match="where they lie"):
+        open_study(save(dataset, tmp_path / "e.dcm"))

@@ -263,3 +263,58 @@ def test_padding_beyond_int16_is_still_int16(tmp_path: Path) -> None:
     volume, _ = open_study(tmp_path)
     assert volume.hu.dtype == np.int16
     assert (volume.hu[:, :2] == -1024).all()
+
+
+def test_a_wrong_transfer_syntax_in_the_file_meta(tmp_path: Path) -> None:
+    """Labelled implicit, written explicit: pydicom finds out, and so do we."""
+    write_series(tmp_path / "s", 4)
+    for file in (tmp_path / "s").iterdir():
+        data = file.read_bytes()
+        assert data.count(b"1.2.840.10008.1.2.1\0") == 1
+        file.write_bytes(data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0"))
+    volume, _ = open_study(tmp_path)
+    np.testing.assert_array_equal(volume.hu, volume_of(4))
+
+
+@pytest.mark.parametrize(
+    ("character_set", "words"),
+    [
+        ("ISO_IR 100", "Bauch überlappend"),
+        ("GB18030", "上腹部平扫"),
+        ("ISO_IR 192", "肝臓 単純"),
+        ("ISO_IR 192", "Печень"),
+    ],
+)
+def test_descriptions_in_any_letters(tmp_path: Path, character_set: str, words: str) -> None:
+    write_series(tmp_path / "s", 4, SpecificCharacterSet=character_set, SeriesDescription=words)
+    volume, choice = open_study(tmp_path)
+    assert volume.acquisition.series_description == words == choice.chosen.description
+
+
+def test_undefined_length_sequences_in_the_header(tmp_path: Path) -> None:
+    def nested(k: int) -> dict[str, object]:
+        inner, outer = pydicom.Dataset(), pydicom.Dataset()
+        inner.ReferencedSOPInstanceUID = "1.2"
+        outer.ReferencedImageSequence = [inner]
+        return {"ReferencedStudySequence": [outer], "SourceImageSequence": [inner, inner]}
+
+    folder = tmp_path / "s"
+    folder.mkdir()
+    for k in range(4):
+        dataset = ct_slice(k, **nested(k))
+        for element in dataset.iterall():
+            if element.VR == "SQ":
+                element.is_undefined_length = True
+                for item in element.value:
+                    item.is_undefined_length_sequence_item = True
+        save(dataset, folder / f"{k}.dcm")
+    volume, _ = open_study(folder)
+    np.testing.assert_array_equal(volume.hu, volume_of(4))
+
+
+def test_a_lossy_series_is_noted(tmp_path: Path) -> None:
+    write_series(tmp_path / "s", LossyImageCompression="01")
+    volume, choice = open_study(tmp_path)
+    assert volume.acquisition.has_lossy_compression is True
+    assert any("with loss" in note for note in volume.transforms)
+    assert "compressed with loss" in choice.chosen.reasons

@@ -70,6 +70,8 @@ def open_study(
         scan = scan_files(path, progress=progress)
         if scan.nifti and not scan.slices:
             return open_nifti(scan, series=series, progress=progress)
+        for _ in scan.nifti:
+            scan.skip("NIfTI file beside DICOM")
         require_ct(scan)
         group, choice = choose_series(group_series(scan), scan, series=series, allow_gaps=allow_gaps)
         account_for_damage(group, scan, allow_gaps=allow_gaps)

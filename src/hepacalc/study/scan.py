@@ -11,7 +11,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from hepacalc.errors import DamagedFile, NotAStudy, StudyNotFound, UnsupportedModality
+from hepacalc.errors import DamagedFile, NoSuitableSeries, NotAStudy, StudyNotFound, UnsupportedModality
 from hepacalc.study import enhanced, tags
 from hepacalc.study.decode import damaged
 from hepacalc.study.guard import PARSER_ERRORS, parsing, quiet
@@ -25,6 +25,7 @@ MAX_SIDE = 8192
 """Largest Rows or Columns that is believed; CT is 512 to 2048."""
 
 _NO_PIXELS = "it ends before its pixels"
+_NOWHERE = "CT image without position, orientation or pixel spacing"
 _BROKEN = "damaged DICOM file"
 _UNREADABLE = "unreadable file"
 
@@ -75,6 +76,7 @@ def require_ct(scan: Scan) -> None:
 
     Raises:
         DamagedFile: there are CT files, but each is damaged.
+        NoSuitableSeries: there are CT images, but they do not say where they lie.
         UnsupportedModality: there are images, but not CT.
         StudyNotFound: the files may not be read.
         NotAStudy: there are no images at all.
@@ -84,6 +86,11 @@ def require_ct(scan: Scan) -> None:
     if scan.damaged:
         raise damaged(scan.damaged[0], scan.damaged[0].damage or "it is damaged")
     found = ", ".join(f"{n} x {reason}" for reason, n in sorted(scan.passed_over.items())) or "no files"
+    if _NOWHERE in scan.passed_over:
+        raise NoSuitableSeries(
+            f"There is CT, but its images do not say where they lie ({found}).",
+            hint="Send the original images, with position, orientation and pixel spacing.",
+        )
     if scan.other_modalities:
         raise UnsupportedModality(
             f"A CT is wanted, but the images are {', '.join(sorted(scan.other_modalities))} ({found}).",
@@ -162,7 +169,7 @@ def _scan_file(path: Path, scan: Scan) -> None:
         scan.skip("damaged CT file")
         return
     if not slices:
-        scan.skip("CT image without position, orientation or pixel spacing")
+        scan.skip(_NOWHERE)
     scan.slices.extend(slices)
 
 
@@ -268,7 +275,9 @@ def _pass_over(head: Head, scan: Scan) -> str | None:
     kinds = head.image_type
     if any(word in kind for kind in kinds for word in _LOCALIZERS):
         return "scout"
-    if (integer(head.values, "SamplesPerPixel") or 1) > 1 or any(k.startswith(_PICTURES) for k in kinds):
+    if (integer(head.values, "SamplesPerPixel") or 1) > 1 or any(
+        k.startswith(_PICTURES) or k.endswith(" PROT") for k in kinds
+    ):
         return "screenshot"
     return None
 

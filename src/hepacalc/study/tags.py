@@ -13,6 +13,8 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
+from pydicom.charset import convert_encodings, decode_bytes
+
 __all__ = ["UNDEFINED", "WANTED", "Irregular", "NeedMore", "RawHeader", "looks_like_dicom", "read_tags"]
 
 UNDEFINED = 0xFFFFFFFF
@@ -23,6 +25,7 @@ _SHORT = frozenset(
 )  # fmt: skip
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _MAX_DEPTH = 16
+_TEXT_DELIMITERS = {"\r", "\n", "\t", "\f"}
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _IMPLICIT = "1.2.840.10008.1.2"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -203,9 +206,13 @@ def _value(tag: int, raw: bytes, header: RawHeader) -> str | int:
     if tag in _US or tag in _US_OR_SS:
         raise Irregular
     text = raw.strip(b" \0")
-    if not text.isascii():
-        raise Irregular  # pydicom knows the character sets
-    return text.decode("ascii")
+    if text.isascii():
+        return text.decode("ascii")
+    character_sets = str(header.values.get("SpecificCharacterSet", "")).split("\\")
+    try:
+        return str(decode_bytes(text, convert_encodings(character_sets), _TEXT_DELIMITERS))
+    except (LookupError, ValueError):
+        return text.decode("latin-1")
 
 
 def _skip_items(data: bytes, pos: int, endian: str, explicit: bool, depth: int) -> int:
