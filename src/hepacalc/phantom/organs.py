@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hepacalc.phantom.fields import Field, Grid, smooth_max, smooth_min
 from hepacalc.phantom.shapes import Rod
 from hepacalc.phantom.tissue import Tissue
+from hepacalc.phantom.vessels import rods_field, to_patient
 
 if TYPE_CHECKING:
     from hepacalc.phantom.anatomy import Build
@@ -143,11 +144,27 @@ def viscera(
         *chain([(-150, 30, 8), (-172, 44, 44)], 2.6),
         *chain([(-152, 30, 6), (-186, 46, -40)], 2.6),
     ]
-    put("artery", grid.rods(arteries), "aorta")
+    layers.append(Layer("artery", _thin(grid, arteries), tissue["aorta"]))
+    layers.append(Layer("mesentery", _thin(grid, _mesentery(rng)), tissue["cava"]))
     for sign in (-1, 1):
         psoas = grid.rods([rod((-150, 62, 26 * sign), (-340, 44, 44 * sign), 8, 24)])
         put("psoas", psoas, "muscle")
     return layers, lumen
+
+
+def _thin(grid: Grid, rods: list[Rod]) -> Field:
+    """Return the distance to vessels too thin for the coarse grid."""
+    return rods_field([(to_patient(grid, a), to_patient(grid, b), ra, rb) for a, b, ra, rb in rods], 2.0)
+
+
+def _mesentery(rng: np.random.Generator) -> list[Rod]:
+    rods: list[Rod] = []
+    for _ in range(70):
+        end = np.array([rng.uniform(-320, -140), rng.uniform(-72, 10), rng.uniform(-85, 95)])
+        start = np.array([end[0] * 0.6 - 60, 0.0, 8.0]) + rng.normal(0, 8, 3)
+        middle = start + (end - start) * 0.55 + rng.normal(0, 7, 3)
+        rods += [(middle, end, 1.5, 1.1), (start + (middle - start) * 0.4, middle, 1.9, 1.5)]
+    return rods
 
 
 def _lung_vessels(grid: Grid, cavity: Array, abdomen: Array, heart: Array, rng: np.random.Generator) -> Array:

@@ -79,7 +79,11 @@ def default_foci(rng: np.random.Generator) -> list[FocusSpec]:
         "central stellate": 14.0, "amorphous": 14.0, "branching duct": 22.0, "capsular plaque": 16.0, "comma": 8.0,
     }  # fmt: skip
     return [
-        FocusSpec(name, size * float(rng.uniform(0.85, 1.15)), float(rng.uniform(350, 750)))
+        FocusSpec(
+            name,
+            size * float(rng.uniform(0.85, 1.15)),
+            float(rng.uniform(350, 750)) * (0.6 if name == "amorphous" else 1.0),
+        )
         for name, size in sizes.items()
     ]
 

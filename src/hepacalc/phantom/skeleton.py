@@ -93,7 +93,7 @@ def _spine(grid: Grid, tissue: dict[str, Tissue]) -> list[Layer]:
     disc = np.abs(local) - LEVEL_MM / 2 + 3.5
     vertebra = np.maximum(body, disc)
     arch = np.maximum(np.hypot(grid.x, grid.y - 88) - 15.5, np.abs(local + 3) - 11)
-    spinous = np.maximum(np.maximum(np.abs(grid.x) - 3.5, np.abs(grid.y - 108) - 14), np.abs(local + 7) - 8)
+    spinous = np.maximum(np.maximum(np.abs(grid.x) - 3.5, np.abs(grid.y - 103) - 12), np.abs(local + 7) - 8)
     across = np.maximum(np.hypot(grid.y - 84, local) - 4.5, np.abs(grid.x) - 31)
     bone = smooth_min(smooth_min(vertebra, arch, 4), smooth_min(spinous, across, 4), 4).astype(np.float32)
     canal = (np.hypot(grid.x / 1.15, grid.y - 89) - 9.5).astype(np.float32)

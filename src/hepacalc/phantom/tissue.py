@@ -15,9 +15,9 @@ __all__ = ["LIVERS", "Tissue", "iodine_gain", "tissues"]
 
 # non-contrast, arterial, portal venous, delayed; texture (sd in HU)
 _TABLE: dict[str, tuple[float, float, float, float, float]] = {
-    "liver": (57, 68, 110, 92, 1.8),
-    "portal vein": (42, 95, 178, 118, 0),
-    "hepatic vein": (42, 55, 165, 116, 0),
+    "liver": (57, 68, 110, 94, 1.8),
+    "portal vein": (42, 95, 178, 113, 0),
+    "hepatic vein": (42, 55, 165, 112, 0),
     "cava": (42, 75, 145, 114, 2),
     "aorta": (42, 310, 158, 116, 2),
     "heart": (42, 210, 142, 108, 8),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from hepacalc.phantom.fields import Field, Grid
 from hepacalc.phantom.shapes import Rod, rod_distance
 
-__all__ = ["LiverTrees", "grow_trees", "rods_field"]
+__all__ = ["LiverTrees", "grow_trees", "rods_field", "to_patient"]
 
 FloatArray = NDArray[np.float64]
 
@@ -58,7 +59,7 @@ def grow_trees(liver: Field, grid: Grid, rng: np.random.Generator) -> LiverTrees
     return LiverTrees(rods_field(portal, 1.6), rods_field(hepatic, 1.6), tuple(portal), tuple(hepatic))
 
 
-def to_patient(grid: Grid, standard: tuple[float, float, float]) -> FloatArray:
+def to_patient(grid: Grid, standard: Sequence[float] | FloatArray) -> FloatArray:
     """Return LPS ``(z, y, x)`` in the patient of a point of the standard body, to the grid's accuracy."""
     index = np.array([n // 2 for n in grid.z.shape])
     size = np.array(grid.z.shape)
