@@ -151,8 +151,15 @@ def _lay_planes(liver_mask: LiverMask) -> _Planes | NotMeasured:
     right = place[~is_left]
     medial = place[is_medial] if is_medial.sum() > 20 else place
     outer = place[is_lateral] if is_lateral.sum() > 20 else place
-    right_level = float(np.quantile(right[:, 2], _LOWER_RIGHT))
-    medial_level = float(np.quantile(medial[:, 2], _LOWER_MEDIAL))
+    lost = {c.side: c.missing_ml / (coverage.seen_ml + sum(k.missing_ml for k in coverage.cuts)) for c in coverage.cuts}
+
+    def in_view(share: float) -> float:
+        """Return the quantile of the part in view that is this quantile of the whole, from below."""
+        below, above = lost.get("bottom", 0.0), lost.get("top", 0.0)
+        return float(np.clip((share - below) / (1 - below - above), 0.02, 0.98))
+
+    right_level = float(np.quantile(right[:, 2], in_view(_LOWER_RIGHT)))
+    medial_level = float(np.quantile(medial[:, 2], in_view(_LOWER_MEDIAL)))
     caudate_level = medial_level + 10
     slab = medial[np.abs(medial[:, 2] - caudate_level) < 12]
     slab = slab if len(slab) > 20 else medial
@@ -166,7 +173,7 @@ def _lay_planes(liver_mask: LiverMask) -> _Planes | NotMeasured:
         lateral,
         float(np.quantile(right @ _TO_POSTERIOR, 1 - _POSTERIOR_SHARE)),
         right_level,
-        float(np.quantile(outer @ _TO_UPPER_LEFT, _LOWER_LEFT)),
+        float(np.quantile(outer @ _TO_UPPER_LEFT, in_view(_LOWER_LEFT))),
         medial_level,
         caudate,
         widen,

@@ -143,7 +143,7 @@ def spine_front(scan: CoarseScan) -> NDArray[np.float64] | None:
     for level, (cy, cx) in zip(wide, centre.astype(int), strict=True):
         ahead = level[max(cy - 10, 0) : cy + 1, cx][::-1] < 0.5
         depth.append(float(np.argmax(ahead)) if ahead.any() else 10.0)
-    centre[:, 0] -= np.clip(np.percentile(depth, 50), 3, 9)
+    centre[:, 0] = np.maximum(centre[:, 0] - np.clip(np.percentile(depth, 50), 3, 9), 0)
     return centre
 
 

@@ -98,7 +98,7 @@ def kernel(view: View) -> QualityFinding:
         found = view.noise
         if found.pixel_mm <= 1.15 and found.sd_hu > 3:
             undershoot = min(found.correlation)
-            seen = found.half_correlation_mm < 0.7 and (undershoot < -0.015 or found.sd_hu > 25)
+            seen = found.half_correlation_mm < 0.7 and found.sd_hu > (18 if undershoot < -0.015 else 25)
             words = f"noise of {found.sd_hu:.0f} HU is correlated over {found.half_correlation_mm:.2f} mm"
         else:
             words = f"pixels of {found.pixel_mm:.1f} mm are too large to judge it from noise"

@@ -119,43 +119,48 @@ def _streaks(view: View, metal_voxels: NDArray[np.int_]) -> str:
 
 def calibration(view: View) -> QualityFinding:
     """Where air around the patient and subcutaneous fat lie, against -1000 and about -100 HU."""
-    fat = _fat_peak(view)
-    air = _air_peak(view)
-    text = f"fat {fat:.0f} HU" + (f", air {air:.0f} HU" if air is not None else ", air around the patient cut off")
-    fat_shift = fat - _FAT_HU
+    fat, air = _fat_peak(view), _air_peak(view)
+    if fat is None and air is None:
+        raise CannotJudge("neither air around the patient nor fat under the skin shows a clear peak")
+    fat_shift = 0.0 if fat is None else fat - _FAT_HU
     air_shift = 0.0 if air is None else air - _AIR_HU
-    if abs(fat_shift) > 70 or abs(air_shift) > 150:
+    text = "fat under the skin not judged" if fat is None else f"fat {fat:.0f} HU ({fat_shift:+.0f})"
+    text += ", air not judged" if air is None else f", air {air:.0f} HU ({air_shift:+.0f})"
+    if abs(fat_shift) > 70 or abs(air_shift) > 100:
         return severe(
             "QC-CAL",
-            f"{text}: expected about {_FAT_HU:.0f} and {_AIR_HU:.0f}",
-            "Check rescale; have the scanner calibrated.",
+            f"{text}: expected about {_FAT_HU:.0f} and {_AIR_HU:.0f} HU",
+            "Check rescale; calibrate the scanner.",
         )
-    if not _FAT_RANGE[0] <= fat <= _FAT_RANGE[1] or abs(air_shift) > _AIR_TOLERANCE:
+    if (fat is not None and not _FAT_RANGE[0] <= fat <= _FAT_RANGE[1]) or abs(air_shift) > _AIR_TOLERANCE:
         return warning(
             "QC-CAL",
-            f"{text}: shifted by {fat_shift:+.0f} (fat) and {air_shift:+.0f} HU (air); foci may be off likewise",
+            f"{text}: expected about {_FAT_HU:.0f} and {_AIR_HU:.0f} HU; foci and mass may be off likewise",
             "Have the scanner calibrated; check for a cone-beam or converted series.",
         )
     return ok("QC-CAL", f"{text}: as expected")
 
 
-def _fat_peak(view: View) -> float:
+def _fat_peak(view: View) -> float | None:
+    """Return the peak of fat under the skin; None where there is little of it or no clear peak."""
     near_edge = view.body & ~ndimage.binary_erosion(view.body, np.ones((1, 3, 3)), iterations=6)
     values = view.sample[near_edge & (view.sample > -250) & (view.sample < -10)]
     if values.size < 500:
-        raise CannotJudge("too little fat under the skin is in view")
+        return None
     counts, edges = np.histogram(values, np.arange(-250, -9, 4))
     smooth = ndimage.gaussian_filter1d(counts.astype(float), 3.0)
     peak = int(np.argmax(smooth))
     if peak in (0, len(smooth) - 1) or smooth[peak] < 1.3 * np.mean(smooth):
-        raise CannotJudge("fat under the skin shows no clear peak")
+        return None
     return float(edges[peak] + 2)
 
 
 def _air_peak(view: View) -> float | None:
     """Return the median of air around the patient; None where it is padding or cut off."""
     around = ~ndimage.binary_dilation(view.body, np.ones((1, 3, 3)), iterations=2)
-    values = view.sample[around & (view.sample < -600) & (view.sample > PADDING_HU + 1)]
+    lowest = float(view.sample.min())
+    values = view.sample[around & (view.sample < -600) & (view.sample > -1400)]
+    values = values[(values != PADDING_HU) & (values != lowest)]
     return float(np.median(values)) if values.size > 2000 else None
 
 
