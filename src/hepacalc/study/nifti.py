@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -108,7 +108,7 @@ def read_nifti_labels(path: Path | str) -> tuple[NDArray[np.uint8] | NDArray[np.
         image = _open(path)
         shape = _shape(image)
         geometry = Geometry((shape[2], shape[1], shape[0]), _affine(image))
-        out = np.empty(geometry.shape, np.uint16)
+        out = _allocate(path, image, np.uint16)
         for k, plane in enumerate(_planes(path, image)):
             rounded = np.rint(plane)
             if not np.isfinite(rounded).all() or rounded.min() < 0 or rounded.max() > 65535:
@@ -255,30 +255,40 @@ def _stream(path: Path) -> IO[bytes] | gzip.GzipFile:
     return path.open("rb")
 
 
-def _planes(path: Path, image: Any) -> Any:
-    """Yield scaled planes ``(y, x)`` along the file's third axis, as float64 or as integers where they are exact."""
-    damaged = DamagedFile("The NIfTI file ends early or is damaged.", hint="Export or download it again.")
+_DAMAGED = "The NIfTI file ends early or is damaged."
+_AGAIN = "Export or download it again."
+
+
+def _allocate(path: Path, image: Any, dtype: Any) -> NDArray[Any]:
+    """Return an empty ``(z, y, x)`` array, once the file is known to be large enough to fill it."""
+    damaged = DamagedFile(_DAMAGED, hint=_AGAIN)
     with parsing(damaged):
-        # nibabel blanks offset and scaling in the header; the array proxy keeps them
-        proxy = image.dataobj
-        dtype = np.dtype(proxy.dtype)
-        if dtype.fields is not None or dtype.kind not in "iuf":
+        stored = np.dtype(image.dataobj.dtype)
+        if stored.fields is not None or stored.kind not in "iuf":
             raise InvalidPixelValues(
-                f"CT numbers are wanted, but the NIfTI file holds {'colours' if dtype.fields else 'complex numbers'}.",
+                f"CT numbers are wanted, but the NIfTI file holds {'colours' if stored.fields else 'complex numbers'}.",
                 hint="Give the CT scan in HU.",
             )
         nx, ny, nz = _shape(image)
-        offset = int(proxy.offset)
-        size = path.stat().st_size
-        total = offset + nx * ny * nz * dtype.itemsize
-        if total > size * (_MAX_GZIP_RATIO if path.name.lower().endswith(".gz") else 1):
+        ratio = _MAX_GZIP_RATIO if path.name.lower().endswith(".gz") else 1
+        if int(image.dataobj.offset) + nx * ny * nz * stored.itemsize > path.stat().st_size * ratio:
             raise damaged
-        slope, intercept = float(proxy.slope), float(proxy.inter)
+        return np.empty((nz, ny, nx), dtype)
+
+
+def _planes(path: Path, image: Any) -> Iterator[NDArray[Any]]:
+    """Yield scaled planes ``(y, x)`` along the file's third axis, as float64 or as integers where they are exact."""
+    damaged = DamagedFile(_DAMAGED, hint=_AGAIN)
+    # nibabel blanks offset and scaling in the header; the array proxy keeps them
+    proxy = image.dataobj
+    dtype = np.dtype(proxy.dtype)
+    nx, ny, nz = _shape(image)
     with parsing(damaged):
+        slope, intercept = float(proxy.slope), float(proxy.inter)
         stream = _stream(path)
     with stream:
         with parsing(damaged):
-            stream.seek(offset)
+            stream.seek(int(proxy.offset))
         for _ in range(nz):
             with parsing(damaged):
                 raw = stream.read(nx * ny * dtype.itemsize)
@@ -289,8 +299,7 @@ def _planes(path: Path, image: Any) -> Any:
 
 
 def _read_hu(path: Path, image: Any, dtype: np.dtype[Any], progress: Progress | None) -> Hu:
-    nx, ny, nz = _shape(image)
-    hu: Hu = np.empty((nz, ny, nx), dtype)
+    hu: Hu = _allocate(path, image, dtype)
     for k, plane in enumerate(_planes(path, image)):
         low, high = float(plane.min()), float(plane.max())
         if not np.isfinite(low + high) or max(-low, high) > _MAX_HU:
@@ -304,8 +313,8 @@ def _read_hu(path: Path, image: Any, dtype: np.dtype[Any], progress: Progress | 
             if plane.dtype.kind == "f" and not np.array_equal(plane, np.rint(plane)):
                 raise _NotIntegral
         hu[k] = plane
-        if progress is not None and (k % 8 == 0 or k == nz - 1):
-            progress("reading slices", (k + 1) / nz)
+        if progress is not None and (k % 8 == 0 or k == len(hu) - 1):
+            progress("reading slices", (k + 1) / len(hu))
     return hu
 
 
