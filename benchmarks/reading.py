@@ -36,7 +36,7 @@ _COMPRESSED = ("RLE", "JPEG lossless", "JPEG-LS", "JPEG 2000")
 _DISTINCT = 6
 
 
-def rows(slices: int = 120, runs: int = 3) -> list[dict[str, Any]]:
+def rows(slices: int = 100, runs: int = 3) -> list[dict[str, Any]]:
     """Return one row a transfer syntax: the ratio of our time to SimpleITK's, at most 1 wanted."""
     found = []
     for name, uid in SYNTAXES.items():

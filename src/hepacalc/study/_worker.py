@@ -2,7 +2,8 @@
 
 GDCM aborts the process it runs in on some damaged JPEG frames, prints to standard error, and holds Python's
 lock. Here an abort ends only this process, what is printed goes nowhere, and two of these use two cores. It
-imports nothing of hepacalc and no NumPy, so that it starts in a tenth of a second.
+imports nothing of hepacalc, no NumPy and, before a frame asks for it, not much else, so that it starts in a tenth
+of a second. Its one argument is the search path for modules.
 
 A request is ``kind, rows, columns, precision, bits allocated, is signed, length`` and the frame; the answer is
 ``status, length`` and the raw little-endian samples (status 0), or nothing (status 1: cannot be decoded).
@@ -10,13 +11,14 @@ A request is ``kind, rows, columns, precision, bits allocated, is signed, length
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 import os
 import signal
 import struct
-from pathlib import Path
-from typing import Any
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 REQUEST = struct.Struct("<BIIBBBI")
 ANSWER = struct.Struct("<BI")
@@ -26,6 +28,8 @@ _MEMORY = 4 * 2**30
 
 
 def _gdcm(kind: int, rows: int, columns: int, bits: int, signed: int, data: bytes) -> bytes | None:
+    import ctypes
+
     import gdcm
 
     fragment = gdcm.Fragment()
@@ -65,6 +69,9 @@ def _openjpeg(rows: int, columns: int, bits: int, data: bytes) -> bytes | None:
 
 def _rle(rows: int, columns: int, allocated: int, data: bytes, cache: list[Any]) -> bytes | None:
     if not cache:
+        import importlib.util
+        from pathlib import Path
+
         # the compiled module alone: its package would import NumPy
         package = importlib.util.find_spec("rle")
         assert package is not None
@@ -106,6 +113,7 @@ def _serve(source: Any, sink: Any) -> None:
 
 def main() -> None:
     """Serve frames from standard input until it ends."""
+    sys.path[:] = sys.argv[1].split(os.pathsep)
     # decoders may print: keep the pipe for ourselves
     sink = os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_WRONLY)
