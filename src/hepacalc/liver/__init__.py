@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
+from hepacalc.liver.couinaud import Landmark, hilum_mm, lobe_of, segment_of
+from hepacalc.liver.coverage import Coverage, liver_coverage
+from hepacalc.liver.mask_file import read_liver_mask
+from hepacalc.liver.phase import VesselReference, detect_phase, vessel_reference
 from hepacalc.liver.segmenter import Segmenter, get_segmenter, segmenter_names
 
-__all__ = ["Segmenter", "get_segmenter", "segmenter_names"]
+__all__ = [
+    "Coverage",
+    "Landmark",
+    "Segmenter",
+    "VesselReference",
+    "detect_phase",
+    "get_segmenter",
+    "hilum_mm",
+    "liver_coverage",
+    "lobe_of",
+    "read_liver_mask",
+    "segment_of",
+    "segmenter_names",
+    "vessel_reference",
+]

@@ -14,6 +14,7 @@ from hepacalc.study.quality.view import CannotJudge, View, note, ok, severe, war
 __all__ = ["coverage", "kernel", "noise", "phase", "thickness"]
 
 _FOCUS_HU = 250.0
+_SHARP_MM, _SOFT_MM = 0.58, 0.70
 
 
 def coverage(view: View) -> QualityFinding:
@@ -98,8 +99,12 @@ def kernel(view: View) -> QualityFinding:
         found = view.noise
         if found.pixel_mm <= 1.15 and found.sd_hu > 3:
             undershoot = min(found.correlation)
-            seen = found.half_correlation_mm < 0.7 and found.sd_hu > (18 if undershoot < -0.015 else 25)
+            grainy = found.sd_hu > (18 if undershoot < -0.015 else 25)
+            # between the two lengths soft kernels and sharp ones are both seen
+            between = grainy and _SHARP_MM <= found.half_correlation_mm < _SOFT_MM
+            seen = None if between else grainy and found.half_correlation_mm < _SHARP_MM
             words = f"noise of {found.sd_hu:.0f} HU is correlated over {found.half_correlation_mm:.2f} mm"
+            words += ", as soft and sharp kernels may leave it" if between else ""
         else:
             words = f"pixels of {found.pixel_mm:.1f} mm are too large to judge it from noise"
     except CannotJudge as reason:
