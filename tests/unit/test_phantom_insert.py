@@ -178,3 +178,17 @@ def test_random_specs_stay_in_their_ranges() -> None:
         "comma",
         "septal",
     }
+
+
+def test_uneven_sampling_is_told_in_the_truth() -> None:
+    scan = replace(make_scan((4.25, 0.9, 0.9), noise=0.0), acquisition=Acquisition(kvp=120, slice_thickness_mm=5.0))
+    specs = [FocusSpec("nodular solid", 3.0, 900.0)] * 6
+    made = insert_foci(scan, scan.hu > -20, specs, np.random.default_rng(4), sigma_mm=0.6)
+    shares = np.array([f.sampled for f in made.truth.foci])
+    assert 0.01 < np.abs(shares - 1).max() < 0.2
+    extra = (made.volume.hu.astype(float) - scan.hu).sum() * scan.geometry.voxel_mm3 / 1000 * 0.8
+    assert extra == pytest.approx(sum(f.mass_mg * f.sampled for f in made.truth.foci), rel=0.01)
+    exact = insert_foci(
+        replace(scan, acquisition=Acquisition(kvp=120)), scan.hu > -20, specs, np.random.default_rng(4), sigma_mm=0.6
+    )
+    assert all(f.sampled == pytest.approx(1, abs=1e-3) for f in exact.truth.foci)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hepacalc.geometry import Geometry
 from hepacalc.phantom.patterns import SIZES_MM, build_shape, usual_host
 from hepacalc.phantom.placement import Place, Placer
 from hepacalc.phantom.shapes import Occupancy, Shape, sample, sample_cavity
 from hepacalc.phantom.truth import FocusSpec, FocusTruth, Host
 from hepacalc.records import PATTERNS
 
-__all__ = ["HOST_HU", "PlacedFocus", "focus_truth", "place_foci", "random_specs"]
+__all__ = ["HOST_HU", "PlacedFocus", "focus_truth", "place_foci", "random_specs", "sampled_share"]
 
 HOST_HU: dict[Host, float] = {"parenchyma": 0.0, "fluid": 10.0, "soft-tissue mass": -14.0}
 """CT number of fluid; of a mass, its difference from the liver around it."""
@@ -127,6 +128,6 @@ def focus_truth(focus: PlacedFocus, number: int, slope: float, *, centroid_lps: 
     )
 
 
-def clipped(truth: FocusTruth) -> FocusTruth:
-    """Return the same truth, marked as cut off by the scanner's largest CT number."""
-    return replace(truth, clipped=True)
+def sampled_share(share: NDArray[np.float32], geometry: Geometry, occupancy: Occupancy) -> float:
+    """Return how much of a shape's volume the voxels of a scan add up to, 1 when all."""
+    return float(share.sum(dtype=np.float64)) * geometry.voxel_mm3 / occupancy.volume_mm3

@@ -13,7 +13,7 @@ from scipy import ndimage
 from hepacalc.errors import GridMismatch, InvalidLiverMask, UnsupportedGeometry
 from hepacalc.foci.calibration import calibration_for
 from hepacalc.phantom.fields import Field
-from hepacalc.phantom.foci import HOST_HU, PlacedFocus, focus_truth, place_foci, random_specs
+from hepacalc.phantom.foci import HOST_HU, PlacedFocus, focus_truth, place_foci, random_specs, sampled_share
 from hepacalc.phantom.placement import Placer
 from hepacalc.phantom.psf import estimate_psf
 from hepacalc.phantom.scanner import slice_softness
@@ -117,7 +117,7 @@ def insert_foci(
         box, share, cut = _add(hu, focus.occupancy, focus, volume, thickness, sigma, truth.delta_hu, (low, high), rng)
         if share.size and share.max() > 0:
             labels[box][share >= 0.5 * share.max()] = number
-        truths.append(replace(truth, clipped=cut))
+        truths.append(replace(truth, clipped=cut, sampled=sampled_share(share, geometry, focus.occupancy)))
     inside = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != volume.slice_axis)))
     complete = bool(inside[0] > 0 and inside[-1] < mask.shape[volume.slice_axis] - 1)
     truth_all = Truth(

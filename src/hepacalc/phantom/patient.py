@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from hepacalc.foci.calibration import calibration_for
 from hepacalc.geometry import Geometry
 from hepacalc.phantom.anatomy import Anatomy, build_anatomy
 from hepacalc.phantom.fields import Brush, Field
-from hepacalc.phantom.foci import HOST_HU, PlacedFocus, clipped, focus_truth, place_foci
+from hepacalc.phantom.foci import HOST_HU, PlacedFocus, focus_truth, place_foci, sampled_share
 from hepacalc.phantom.mimics import Mimics, add_mimics
 from hepacalc.phantom.organs import Layer
 from hepacalc.phantom.placement import Placer
@@ -166,12 +166,13 @@ def scan(
         item = Item(focus.occupancy, focus.place.centre_zyx, known.delta_hu if calcium else 0.0)
         box, share = render_item(hu, item, scanner)
         assert share_at is not None
+        known = replace(known, sampled=sampled_share(share, geometry, focus.occupancy))
         if share.size and share.max() > 0:
             mine = (share >= 0.5 * share.max()) & (share > share_at[box])
             labels[box][mine] = number
             share_at[box][mine] = share[mine]
             if rounded and calcium and float(hu[box].max()) > HU_RANGE[1]:
-                known = clipped(known)
+                known = replace(known, clipped=True)
         truths.append(known)
     del share_at
     if noise_hu > 0:

@@ -51,6 +51,9 @@ class FocusTruth:
         diameter_mm: largest distance between two of its points.
         host: what surrounds or fills it.
         clipped: whether the scanner's largest CT number cut some of its signal off.
+        sampled: share of its mass that the slices of this scan add up to. 1 where the slice thickness is a whole
+            number of slice spacings; a little off elsewhere (a small focus lies in one slice more or fewer), and
+            below 1 where the edge of the scan cuts it.
     """
 
     id: int
@@ -64,6 +67,7 @@ class FocusTruth:
     diameter_mm: float
     host: Host
     clipped: bool = False
+    sampled: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
