@@ -6,6 +6,7 @@ Works on a 3 mm copy of the scan around the liver, so that noise and kernel matt
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def coarse_scan(volume: Volume, liver_mask: LiverMask) -> CoarseScan:
     return CoarseScan(coarse, liver, _body(coarse), Geometry(grid.shape, affine))
 
 
-def _body_box(hu: NDArray[np.generic], spacing_mm: tuple[float, float]) -> tuple[tuple[float, float], ...]:
+def _body_box(hu: NDArray[Any], spacing_mm: tuple[float, float]) -> tuple[tuple[float, float], ...]:
     """Return the ranges ``(y, x)`` in mm from the edge that hold the patient, from a sparse sample of voxels."""
     steps = [max(int(6 / s), 1) for s in spacing_mm]
     dense = ndimage.binary_opening((hu[::4, :: steps[0], :: steps[1]] > -300).mean(0) > 0.2, iterations=2)
@@ -173,7 +174,8 @@ def find_aorta(scan: CoarseScan, front: NDArray[np.float64] | None) -> Tube | No
     score, mean = score[:, pad:-pad, pad:-pad], mean[:, pad:-pad, pad:-pad]
     dy = (np.arange(score.shape[1]) - ry)[:, None] * STEP_MM
     dx = (np.arange(score.shape[2]) - rx[0])[None, :] * STEP_MM
-    score = score - 0.5 * np.clip(np.hypot((dy + 6) / 16, (dx - 15) / 16) - 0.6, 0, None)
+    odd = np.clip(np.hypot((dy + 6) / 16, (dx - 15) / 16) - 0.6, 0, None)
+    score = score - 0.5 * odd.astype(np.float32)
     path = _best_path(score, corner)
     if path is None:
         return None
