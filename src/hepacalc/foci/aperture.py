@@ -23,7 +23,7 @@ __all__ = ["Signal", "Window", "background_field", "measure_signal", "open_windo
 
 SHELL_MM = 7.0
 SLICE_SOFTNESS = 0.22
-LARGEST_FINE = 400_000
+LARGEST_FINE = 200_000
 LEVELS = (0.45, 0.6, 0.72, 0.82, 0.9, 0.96)
 CUTS = (0.04, 0.10, 0.20, 0.35, 0.5)
 CORRELATED_VOXELS = 6.0

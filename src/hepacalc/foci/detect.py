@@ -21,6 +21,7 @@ DETECTION_STEP_MM = 1.3
 SIGNIFICANCE = 5.0
 LOWEST_CONTRAST_HU = 28.0
 REACH_MM = 2.5
+NOISY = 8.0
 MOST_CANDIDATES = 400
 
 
@@ -37,6 +38,7 @@ class Candidate:
         region: bool, face/edge/corner-connected voxels above half height.
         inside: share of the whole bright structure at half height that lies in the liver.
         depth_mm: how deep below the surface of the liver mask the region reaches.
+        capsule_mm: how deep the brightest voxel lies.
         is_cut: whether the structure goes on outside the liver and only its part in the liver is kept in ``region``.
         at_scan_edge: whether it touches the first or last plane of the scan.
     """
@@ -49,6 +51,7 @@ class Candidate:
     region: Mask
     inside: float
     depth_mm: float
+    capsule_mm: float
     is_cut: bool
     at_scan_edge: bool
 
@@ -88,7 +91,7 @@ def detect(scene: Scene, *, floor_hu: float = 0.0) -> tuple[Candidate, ...]:
     tops = hot & (height >= ndimage.maximum_filter(height, size=window))
     where = np.argwhere(tops)
     order = np.argsort(-height[tops])
-    return _regions(scene, where[order], score[tops][order], slow, factor)
+    return _regions(_Field(scene, slow, factor), where[order], score[tops][order])
 
 
 def slow_background(
@@ -133,10 +136,33 @@ def _grow(mask: Mask, step: tuple[float, ...], mm: float) -> Mask:
     return np.asarray(ndimage.maximum_filter(mask, size=size, mode="constant", cval=0))
 
 
-def _regions(
-    scene: Scene, tops: NDArray[np.intp], scores: NDArray[np.floating], slow: F32, factor: tuple[int, ...]
-) -> tuple[Candidate, ...]:
+class _Field:
+    """What flooding needs of the whole scene, made once: slow background, depth in the liver, its rim."""
+
+    def __init__(self, scene: Scene, slow: F32, factor: tuple[int, ...]) -> None:
+        self.scene, self.slow, self.factor = scene, slow, factor
+        self.near = _grow(scene.liver.view(np.uint8), scene.spacing_mm, REACH_MM).astype(bool)
+        self._coarse = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
+        liver = _reduce(scene.liver.view(np.uint8), self._coarse)[0] >= 0.5
+        step = [d * f for d, f in zip(scene.spacing_mm, self._coarse, strict=True)]
+        padded = np.pad(liver, 1, mode="edge")
+        depth = ndimage.distance_transform_edt(padded, sampling=step)[1:-1, 1:-1, 1:-1] - min(step) / 2
+        self._depth = np.clip(depth, 0, None)
+
+    def depth_mm(self, box: Slices3, region: Mask) -> float:
+        """Return how deep below the liver's surface a region reaches."""
+        index = np.argwhere(region) + [b.start for b in box]
+        return float(self._depth[tuple((index // self._coarse).T)].max())
+
+    def depth_at(self, index: tuple[int, int, int]) -> float:
+        """Return how deep a voxel lies below the liver's surface."""
+        z, y, x = (i // c for i, c in zip(index, self._coarse, strict=True))
+        return float(self._depth[z, y, x])
+
+
+def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]) -> tuple[Candidate, ...]:
     """Flood each peak down to half its height; a peak inside an earlier region belongs to that one."""
+    scene, slow, factor = field.scene, field.slow, field.factor
     claimed = np.zeros(scene.hu.shape, bool)
     out: list[Candidate] = []
     for top, score in zip(tops, scores, strict=True):
@@ -150,7 +176,7 @@ def _regions(
         if claimed[peak]:
             continue
         background = float(slow[tuple(top)])
-        found = _flood(scene, peak, background)
+        found = _flood(field, peak, background)
         if found is None:
             continue
         if claimed[found.box][found.region].mean() > 0.5:
@@ -159,7 +185,7 @@ def _regions(
         out.append(
             Candidate(
                 peak, found.height, background, float(score), found.box, found.region, found.inside, found.depth_mm,
-                found.is_cut, _at_edge(scene, found.box),
+                field.depth_at(peak), found.is_cut, _at_edge(scene, found.box),
             )  # fmt: skip
         )
     return tuple(sorted(out, key=lambda c: -c.peak_hu))
@@ -184,8 +210,9 @@ class _Flooded:
     is_cut: bool
 
 
-def _flood(scene: Scene, peak: tuple[int, int, int], background: float) -> _Flooded | None:
+def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flooded | None:
     """Return the region at half height; the window grows until the region fits into it."""
+    scene = field.scene
     for reach_mm in (9.0, 25.0, 70.0):
         box = tuple(
             slice(max(p - int(np.ceil(reach_mm / d)), 0), min(p + int(np.ceil(reach_mm / d)) + 1, n))
@@ -194,8 +221,11 @@ def _flood(scene: Scene, peak: tuple[int, int, int], background: float) -> _Floo
         hu = scene.hu[box]
         at = tuple(p - s.start for p, s in zip(peak, box, strict=True))
         height = _height(hu, at, scene.spacing_mm)
+        if height - background < NOISY * scene.noise_hu:
+            # the top of a faint focus is mostly noise: look at it at the scale of the resolution
+            hu, at, height = _calmed(hu, at, scene.spacing_mm)
         bright = hu > background + 0.5 * (height - background)
-        if not bright[at]:
+        if not bright[at] or height <= background:
             return None
         region = _part_with(bright, at)
         touching = [
@@ -211,16 +241,24 @@ def _flood(scene: Scene, peak: tuple[int, int, int], background: float) -> _Floo
     is_cut = False
     if inside < 0.8:
         # it goes on outside (a rib that touches the liver, a vessel that leaves it): keep what belongs to the liver
-        kept = bright & (ndimage.distance_transform_edt(~liver, sampling=scene.spacing_mm) <= REACH_MM)
+        kept = bright & field.near[box]
         if kept[at]:
             region, is_cut = _part_with(kept, at), True
-    depth = ndimage.distance_transform_edt(np.pad(liver, 1, mode="edge"), sampling=scene.spacing_mm)[1:-1, 1:-1, 1:-1]
     tight = ndimage.find_objects(region.astype(np.int8))[0]
     place = tuple(slice(b.start + t.start, b.start + t.stop) for b, t in zip(box, tight, strict=True))
-    return _Flooded(
-        (place[0], place[1], place[2]), np.ascontiguousarray(region[tight]), height, inside,
-        float(depth[region].max()), is_cut,
-    )  # fmt: skip
+    where: Slices3 = (place[0], place[1], place[2])
+    body = np.ascontiguousarray(region[tight])
+    return _Flooded(where, body, height, inside, field.depth_mm(where, body), is_cut)
+
+
+def _calmed(hu: F32, at: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[F32, tuple[int, ...], float]:
+    """Return a smoothed window, the highest voxel near ``at`` in it, and its height."""
+    smooth = ndimage.gaussian_filter(hu, [1.0 / d if d < 2.5 else 0.0 for d in spacing])
+    near = tuple(slice(max(a - 1, 0), a + 2) for a in at)
+    part = smooth[near]
+    top = np.unravel_index(int(np.argmax(part)), part.shape)
+    where = tuple(int(t) + n.start for t, n in zip(top, near, strict=True))
+    return smooth, where, float(smooth[where])
 
 
 def _part_with(mask: Mask, at: tuple[int, ...]) -> Mask:

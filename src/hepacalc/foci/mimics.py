@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from hepacalc.foci.aperture import Signal, Window
+from hepacalc.foci.aperture import Window
 from hepacalc.foci.detect import Candidate
 from hepacalc.foci.scene import Mask, Scene
 from hepacalc.records import Certainty, Kind
@@ -56,8 +56,12 @@ class _Signs:
     """What the tests look at."""
 
     peak_hu: float
+    core_hu: float
+    core_sd_hu: float
     true_hu: float
     above_hu: float
+    total: float
+    sureness: float
     noise_hu: float
     significance: float
     inside: float
@@ -73,20 +77,19 @@ class _Signs:
     is_compact: bool
 
 
-def judge(scene: Scene, candidate: Candidate, window: Window, signal: Signal, blood: Blood, metal: Mask | None) -> Verdict:
+def judge(scene: Scene, candidate: Candidate, window: Window, blood: Blood, metal: Mask | None) -> Verdict:
     """Return what a candidate is taken for.
 
     Args:
         scene: the liver.
         candidate: the bright peak.
         window: it and its surroundings.
-        signal: its integrated signal.
         blood: what contrast medium can look like.
         metal: bool on the scene's grid, metal found so far, or None.
     """
-    signs = _look(scene, candidate, window, signal, blood)
+    signs = _look(scene, candidate, window, blood)
     for test in (_is_metal, _is_outside, _is_stone, _is_gas_edge):
-        verdict = test(signs, blood)
+        verdict = test(signs)
         if verdict is not None:
             return verdict
     if metal is not None and _beside(metal, candidate, scene, 5.0):
@@ -94,15 +97,13 @@ def judge(scene: Scene, candidate: Candidate, window: Window, signal: Signal, bl
             "metal", "probable", 0.08, ("metal or its streaks",),
             (f"{signs.peak_hu:.0f} HU within 5 mm of metal: part of it or a streak",),
         )  # fmt: skip
-    if blood.is_contrast:
-        return _on_contrast(signs, blood)
-    return _on_plain(signs)
+    return _on_contrast(signs, blood) if blood.is_contrast else _on_plain(signs)
 
 
 # ------------------------------------------------------------------ what is looked at
 
 
-def _look(scene: Scene, candidate: Candidate, window: Window, signal: Signal, blood: Blood) -> _Signs:
+def _look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> _Signs:
     """Collect what the tests need."""
     region = window.region
     distance = ndimage.distance_transform_edt(~region, sampling=scene.spacing_mm)
@@ -110,18 +111,24 @@ def _look(scene: Scene, candidate: Candidate, window: Window, signal: Signal, bl
     if shell.sum() < 20:
         shell = (distance > 0) & (distance <= 8.0)
     values = window.hu[shell]
-    spread = max(scene.spread_hu, 8.0)
-    liver_like = np.abs(values - scene.parenchyma_hu) < 2.5 * spread
+    width = 1.0 if scene.noise_hu < 15 else 1.6
+    smooth = ndimage.gaussian_filter(window.hu, [width / d if d < 2.5 else 0.0 for d in scene.spacing_mm])[shell]
+    tolerance = 15.0 + 2.5 * scene.curve.at(5.0 * width**2 * max(scene.spacing_mm))
+    liver_like = np.abs(smooth - scene.parenchyma_hu) < tolerance
     fluid_top = min(30.0, scene.parenchyma_hu - 20.0)
-    smooth = ndimage.uniform_filter(window.hu, [1 if d > 2.5 else 3 for d in scene.spacing_mm])[shell]
     gas = (window.hu < GAS_HU) & ~region
     gas_mm = float(distance[gas].min()) if gas.any() else np.inf
     near = values[distance[shell] <= 5.0] if (distance[shell] <= 5.0).any() else values
-    height = candidate.peak_hu - float(np.median(window.background[region]))
+    behind = float(np.median(window.background[region]))
+    total, total_sd = _rough_total(scene, window)
     return _Signs(
         peak_hu=candidate.peak_hu,
-        true_hu=_true_height(scene, window, signal) + float(np.median(window.background[region])),
-        above_hu=height,
+        core_hu=_core_hu(scene, window),
+        core_sd_hu=scene.curve.at(float(np.prod(scene.spacing_mm)) * 4.0),
+        true_hu=_true_height(scene, window, total) + behind,
+        above_hu=candidate.peak_hu - behind,
+        total=total,
+        sureness=total / total_sd,
         noise_hu=scene.noise_hu,
         significance=candidate.significance,
         inside=candidate.inside,
@@ -138,19 +145,35 @@ def _look(scene: Scene, candidate: Candidate, window: Window, signal: Signal, bl
     )
 
 
-def _true_height(scene: Scene, window: Window, signal: Signal) -> float:
+def _core_hu(scene: Scene, window: Window) -> float:
+    """Return the peak after averaging over about the resolution in the plane, so that noise does not lift it."""
+    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.9 / d for axis, d in enumerate(scene.spacing_mm)]
+    return float(ndimage.gaussian_filter(window.hu, sigma)[window.region].max())
+
+
+def _rough_total(scene: Scene, window: Window) -> tuple[float, float]:
+    """Return the sum of HU above background over the region and a rim, and its noise, in HU mm^3."""
+    rim = ndimage.binary_dilation(window.region, ndimage.generate_binary_structure(3, 1)) & (window.clean | window.region)
+    near = ndimage.distance_transform_edt(~window.region, sampling=scene.spacing_mm) <= 2.0 * max(scene.sigma_mm[1:])
+    aperture = rim | (near & ~window.clean)
+    mm3 = float(aperture.sum()) * scene.voxel_mm3
+    total = float((window.hu - window.background)[aperture].sum()) * scene.voxel_mm3
+    return total, scene.curve.at(mm3) * mm3
+
+
+def _true_height(scene: Scene, window: Window, total: float) -> float:
     """Return HU above background before blurring, for a compact focus taken as long as it is wide.
 
     Partial volume lowers the peak of a small focus but keeps its sum; the sum over the volume that its width in the
-    plane suggests is what it would show on infinitely thin slices. Never below the measured height.
+    plane suggests (at least 2 mm) is what it would show on infinitely thin slices. Never below the measured height.
     """
     planes = np.moveaxis(window.region, scene.slice_axis, 0)
     pixel = scene.voxel_mm3 / scene.spacing_mm[scene.slice_axis]
     area = float(planes.sum((1, 2)).max()) * pixel
     seen = 2 * np.sqrt(area / np.pi)
     blur = 2.355 * max(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
-    width = np.sqrt(max(seen**2 - 0.9 * blur**2, (0.6 * seen) ** 2))
-    return max(signal.total_hu_mm3 / (np.pi / 6 * width**3), window.height)
+    width = max(np.sqrt(max(seen**2 - 0.9 * blur**2, 0.0)), 0.6 * seen, 2.0)
+    return max(total / (np.pi / 6 * width**3), window.height)
 
 
 def _is_compact(scene: Scene, region: Mask) -> bool:
@@ -192,7 +215,8 @@ def _continues(scene: Scene, candidate: Candidate, blood: Blood) -> float:
         for p, d, n in zip(candidate.peak, scene.spacing_mm, scene.hu.shape, strict=True)
     )
     hu = scene.hu[box]
-    smooth = ndimage.gaussian_filter(hu, [0.8 / d if d < 2 else 0.0 for d in scene.spacing_mm])
+    width = 0.8 if scene.noise_hu < 15 else 1.3
+    smooth = ndimage.gaussian_filter(hu, [width / d if d < 2 else 0.0 for d in scene.spacing_mm])
     top = candidate.peak_hu if blood.brightest_hu is None else min(blood.brightest_hu, candidate.peak_hu)
     low = candidate.background_hu + max(0.45 * (top - candidate.background_hu), 2.0 * scene.noise_hu * 0.6, 15.0)
     bright = smooth > low
@@ -218,7 +242,7 @@ def _beside(mask: Mask, candidate: Candidate, scene: Scene, mm: float) -> bool:
 # ------------------------------------------------------------------ the tests
 
 
-def _is_metal(signs: _Signs, blood: Blood) -> Verdict | None:
+def _is_metal(signs: _Signs) -> Verdict | None:
     """Clip, stent, coil: far above calcium, or above 1000 HU with dark streaks."""
     if signs.peak_hu < METAL_HU and not signs.is_clipped:
         return None
@@ -232,12 +256,12 @@ def _is_metal(signs: _Signs, blood: Blood) -> Verdict | None:
     return None
 
 
-def _is_outside(signs: _Signs, blood: Blood) -> Verdict | None:
+def _is_outside(signs: _Signs) -> Verdict | None:
     """Rib, costal cartilage, bowel contrast, or calcium of a neighbouring organ."""
     shallow = signs.depth_mm < 4.0
     if signs.inside < 0.25 and signs.depth_mm < 6.0:
         reason = f"only {signs.inside:.0%} of it lies in the liver"
-    elif signs.leaves_liver and (signs.inside < 0.75 or signs.depth_mm < 7.0) and signs.liver_share < 0.8:
+    elif signs.leaves_liver and (signs.inside < 0.8 or signs.liver_share < 0.7) and signs.depth_mm < 8.0:
         reason = "it is the tip of a larger bright structure outside the liver"
     elif shallow and signs.inside < 0.5:
         reason = f"only {signs.inside:.0%} of it lies in the liver, {signs.depth_mm:.0f} mm deep"
@@ -253,7 +277,7 @@ def _is_outside(signs: _Signs, blood: Blood) -> Verdict | None:
     )  # fmt: skip
 
 
-def _is_stone(signs: _Signs, blood: Blood) -> Verdict | None:
+def _is_stone(signs: _Signs) -> Verdict | None:
     """Stone or dense bile: it lies in fluid (gallbladder, dilated duct)."""
     if signs.fluid_share < 0.62 or signs.liver_share > 0.3:
         return None
@@ -264,7 +288,7 @@ def _is_stone(signs: _Signs, blood: Blood) -> Verdict | None:
     )  # fmt: skip
 
 
-def _is_gas_edge(signs: _Signs, blood: Blood) -> Verdict | None:
+def _is_gas_edge(signs: _Signs) -> Verdict | None:
     """Overshoot or streak beside gas (lung, bowel, air in the ducts)."""
     if signs.gas_mm < 7.0 and signs.above_hu < 130 and signs.liver_share < 0.9:
         return Verdict(
@@ -274,56 +298,69 @@ def _is_gas_edge(signs: _Signs, blood: Blood) -> Verdict | None:
     return None
 
 
+def _edge_doubts(signs: _Signs) -> list[str]:
+    """Return what else a candidate might be, from where it lies."""
+    doubts: list[str] = []
+    if signs.is_clipped or signs.peak_hu >= METAL_HU:
+        doubts.append("metal or Lipiodol")
+    if signs.inside < 0.8 or signs.leaves_liver or (signs.depth_mm < 4.0 and signs.liver_share < 0.5):
+        doubts.append("rib or costal cartilage")
+    if signs.fluid_share > 0.35:
+        doubts.append("stone in a duct")
+    return doubts
+
+
 def _on_plain(signs: _Signs) -> Verdict:
     """Without contrast medium: calcium by its HU, with partial volume allowed for."""
-    floor = max(CALCIUM_HU, signs.peak_hu - signs.above_hu + max(45.0, 2.5 * signs.noise_hu * 0.6))
+    floor = max(CALCIUM_HU, signs.peak_hu - signs.above_hu + max(45.0, 1.5 * signs.noise_hu))
     reasons = [f"{signs.peak_hu:.0f} HU, {signs.above_hu:.0f} HU above the liver around it, no contrast medium"]
-    mimic: list[str] = []
-    if signs.is_clipped or signs.peak_hu >= METAL_HU:
-        mimic.append("metal or Lipiodol")
-    if signs.inside < 0.8 or signs.leaves_liver:
-        mimic.append("rib or costal cartilage")
-    if signs.fluid_share > 0.35:
-        mimic.append("stone in a duct")
-    if signs.peak_hu >= floor and signs.significance >= 6.0:
-        sure = signs.significance >= 9.0 and not mimic and signs.gas_mm > 4.0 and signs.above_hu > 5 * signs.noise_hu * 0.6
+    mimic = _edge_doubts(signs)
+    if "rib or costal cartilage" in mimic and signs.depth_mm < 4.0 and signs.liver_share < 0.4:
+        reasons.append("thin and at the edge of the liver: it may belong to the chest wall")
+        return Verdict("indeterminate", "possible", 0.35, tuple(mimic), tuple(reasons))
+    if signs.peak_hu >= floor and signs.significance >= 6.0 and signs.core_hu >= floor - 15:
+        sure = signs.significance >= 9.0 and not mimic and signs.gas_mm > 4.0 and signs.above_hu > 3 * signs.noise_hu
         score = float(np.clip(0.75 + (signs.peak_hu - floor) / 400, 0.75, 0.98)) - 0.15 * bool(mimic)
         return Verdict("calcification", "certain" if sure else "probable", score, tuple(mimic), tuple(reasons))
-    small_but_dense = signs.true_hu >= floor + 60 and signs.is_compact
-    if small_but_dense and signs.significance >= 6.5:
-        reasons.append(f"compact: partial volume has lowered it from about {signs.true_hu:.0f} HU")
+    if signs.true_hu >= floor + 60 and signs.is_compact and signs.significance >= 6.0 and signs.sureness >= 5.0:
+        reasons.append(f"compact: partial volume has lowered it from about {min(signs.true_hu, 3000):.0f} HU")
         return Verdict("calcification", "probable", 0.7, (*mimic, "noise"), tuple(reasons))
     if signs.peak_hu >= INDETERMINATE_HU or signs.true_hu >= floor:
-        reasons.append("between 90 and 130 HU, or too small to tell")
+        reasons.append("too faint or too small to tell")
         return Verdict("indeterminate", "possible", 0.4, (*mimic, "dense bile", "haemorrhage", "noise"), tuple(reasons))
     return Verdict("noise", "possible", 0.1, ("noise",), (*reasons, "below 90 HU"))
 
 
 def _on_contrast(signs: _Signs, blood: Blood) -> Verdict:
     """With contrast medium: only what no vessel of this scan can be is called calcium, and never certain."""
-    vessel = blood.brightest_hu
-    margin = max(25.0, 1.8 * signs.noise_hu)
+    liver = signs.peak_hu - signs.above_hu
+    top = blood.brightest_hu if blood.brightest_hu is not None else max(250.0, liver + 150)
     reasons = [f"{signs.peak_hu:.0f} HU, {signs.above_hu:.0f} HU above the liver around it"]
-    if vessel is not None:
-        reasons.append(f"blood in the large vessels {vessel:.0f} HU")
+    reasons.append(
+        "blood in the large vessels was not found" if blood.brightest_hu is None
+        else f"blood in the large vessels {top:.0f} HU"
+    )  # fmt: skip
     reasons.append("contrast medium is in the scan, so calcium is not certain")
-    mimic = ["enhanced vessel"]
-    if signs.is_clipped or signs.peak_hu >= METAL_HU:
-        mimic.insert(0, "metal or Lipiodol")
-    if signs.inside < 0.8 or signs.leaves_liver:
-        mimic.append("rib or costal cartilage")
-    top = vessel if vessel is not None else max(250.0, signs.peak_hu - signs.above_hu + 150)
-    if signs.peak_hu > top + margin and signs.significance >= 6.0:
+    mimic = ["enhanced vessel", *_edge_doubts(signs)]
+    margin = max(25.0, 2.0 * signs.core_sd_hu)
+    if signs.core_hu > top + margin and signs.significance >= 6.5:
+        if "rib or costal cartilage" in mimic and signs.depth_mm < 4.0 and signs.liver_share < 0.4:
+            reasons.append("thin and at the edge of the liver: it may belong to the chest wall")
+            return Verdict("indeterminate", "possible", 0.3, tuple(mimic), tuple(reasons))
         return Verdict("calcification", "probable", 0.8, tuple(mimic), (*reasons, "brighter than any vessel"))
     if signs.continues_mm > 6.0 or not signs.is_compact:
         return Verdict(
             "vessel", "probable", 0.1, ("enhanced vessel",), (*reasons, "vessel-like brightness goes on beyond it")
         )
-    if signs.true_hu > top + 60 and signs.significance >= 6.5 and signs.continues_mm < 4.0:
+    strong = signs.significance >= 6.5 and signs.sureness >= 6.0
+    bright = signs.core_hu - liver > 0.8 * (top - liver)
+    if strong and bright and signs.true_hu > top + max(60.0, 1.5 * (top - liver)) and signs.continues_mm < 4.0:
         return Verdict(
             "calcification", "possible", 0.6, tuple(mimic),
-            (*reasons, f"compact and alone: partial volume has lowered it from about {signs.true_hu:.0f} HU"),
+            (*reasons, f"compact and alone: partial volume has lowered it from about {min(signs.true_hu, 3000):.0f} HU"),
         )  # fmt: skip
-    if signs.significance >= 6.0:
-        return Verdict("indeterminate", "possible", 0.35, tuple(mimic), (*reasons, "compact and alone, but no brighter than blood"))
-    return Verdict("noise", "possible", 0.1, ("noise", "enhanced vessel"), tuple(reasons))
+    if strong and bright and signs.true_hu > top:
+        return Verdict(
+            "indeterminate", "possible", 0.35, tuple(mimic), (*reasons, "compact and alone, but no brighter than blood")
+        )
+    return Verdict("vessel", "possible", 0.1, ("enhanced vessel", "noise"), (*reasons, "no brighter than blood"))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepacalc.errors import MeasurementError
-from hepacalc.geometry import Geometry, Slices3
+from hepacalc.geometry import Geometry, Reorientation, Slices3
 from hepacalc.records import LiverMask, Volume
 
 __all__ = ["NoiseCurve", "Scene", "bulk", "look_at"]
@@ -48,6 +48,7 @@ class Scene:
         hu: CT numbers ``(z, y, x)`` of the crop.
         liver: bool ``(z, y, x)``.
         geometry: grid of the crop.
+        turn: from the scan's own axes to the standard ones.
         start: index of the crop's first voxel in the reoriented scan.
         scan_shape: ``(z, y, x)`` of the whole reoriented scan.
         slice_axis: axis along which the scanner took slices.
@@ -63,6 +64,7 @@ class Scene:
     hu: F32
     liver: Mask
     geometry: Geometry
+    turn: Reorientation
     start: tuple[int, int, int]
     scan_shape: tuple[int, int, int]
     slice_axis: int
@@ -120,7 +122,7 @@ def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float) -> Scene
     top = float(volume.hu.max())
     ceiling = top if (volume.hu == top).sum() > 20 and top < 3000 else np.inf
     return Scene(
-        hu, inside, turn.geometry.crop(crop), (crop[0].start, crop[1].start, crop[2].start),
+        hu, inside, turn.geometry.crop(crop), turn, (crop[0].start, crop[1].start, crop[2].start),
         turn.geometry.shape, slice_axis,
         (sigma[0], sigma[1], sigma[2]), thickness, mean, spread, noise, curve, ceiling,
     )  # fmt: skip

@@ -75,15 +75,16 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     logit = np.log(np.clip(probability, 1e-3, 1 - 1e-3) / (1 - np.clip(probability, 1e-3, 1 - 1e-3)))
     prior = expit(ratio + depth / 5.0 + 0.6 * logit).astype(np.float32)
     prior[fat] = 0.002
-    bright = start & (hu > mean + max(4 * sd, 50.0))
+    bright, bone = _bright_parts(hu > mean + max(4 * sd, 50.0), start, hu > 300.0)
     prior[bright] = 0.998
+    prior[bone] = 0.002
 
     free = (depth > -12) & (depth < 10)
     field = _random_walker(smooth, prior, free, (depth >= 10).astype(np.float32), sigma=max(8.0, sd))
-    mask = _tidy(field > 0.5, fat, start & (bright | ~fat), bright, step_mm)
+    mask = _tidy(field > 0.5, fat | bone, start & (bright | ~fat), bright, step_mm)
     change = float(mask.sum()) / float(start.sum())
     if abs(change - 1) > largest_change:
-        kept = ndimage.binary_fill_holes(start & ~fat | bright)
+        kept = ndimage.binary_fill_holes((start & ~fat & ~bone) | bright)
         return Refined(largest_component(kept), True, change, contrast)
     return Refined(mask, False, change, contrast)
 
@@ -104,6 +105,20 @@ def robust_mean_sd(values: NDArray[np.floating]) -> tuple[float, float]:
     spread = 1.4826 * float(np.median(np.abs(values - middle))) + 1e-3
     bulk = values[np.abs(values - middle) < 2.5 * spread]
     return float(bulk.mean()), float(bulk.std() / 0.955)
+
+
+def _bright_parts(bright: Mask, start: Mask, dense: Mask) -> tuple[Mask, Mask]:
+    """Return bright voxels of things that lie in the liver, and those of dense things that lie outside it (ribs)."""
+    labels, n = ndimage.label(bright)
+    if n == 0:
+        return bright, bright
+    size = np.bincount(labels.ravel(), minlength=n + 1)
+    within = np.bincount(labels[start], minlength=n + 1)
+    has_bone = np.bincount(labels[dense], minlength=n + 1) > 0
+    share = within / np.maximum(size, 1)
+    own, foreign = share > 0.6, (share < 0.4) & has_bone
+    own[0] = foreign[0] = False
+    return start & own[labels], np.asarray(foreign[labels])
 
 
 def _log_ratio(smooth: F32, depth: F32, core: Mask, mean: float, sd: float) -> tuple[F32, float]:
@@ -188,7 +203,7 @@ def _conjugate_gradient(
 
 def _tidy(mask: Mask, fat: Mask, regain: Mask, bright: Mask, step_mm: float) -> Mask:
     """Cut thin bridges, keep the largest part, close around bright voxels, fill holes."""
-    radius = max(int(round(4.0 / step_mm)), 1)
+    radius = max(round(4.0 / step_mm), 1)
     ball = _ball(radius)
     opened = largest_component(_erode_dilate(mask, radius, opening=True))
     if not opened.any():

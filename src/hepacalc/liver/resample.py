@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 __all__ = ["IsoGrid", "average_weights", "iso_grid", "linear_weights", "shrink", "spread"]
 
@@ -100,12 +101,15 @@ def shrink(array: NDArray[np.generic], grid: IsoGrid) -> F32:
 
     Each slice is reduced to ``(y, x)`` of the grid and then added to the new slices that it overlaps.
     """
-    wz, wy, wx = (average_weights(grid, axis) for axis in range(3))
+    wz = average_weights(grid, 0)
+    wy, wx = average_weights(grid, 1), average_weights(grid, 2)
     ys, xs = _support(wy), _support(wx)
-    wy, wxt = np.ascontiguousarray(wy[:, ys]), np.ascontiguousarray(wx[:, xs].T)
+    # sparse products: as few operations as there are voxels, and no threads that fight each other
+    rows, columns = csr_array(wy[:, ys]), csr_array(wx[:, xs])
     out = np.zeros(grid.shape, np.float32)
     for k in np.flatnonzero(wz.any(0)):
-        small = wy @ np.asarray(array[k, ys, xs], np.float32) @ wxt
+        plane = np.ascontiguousarray(array[k, ys, xs], np.float32)
+        small = (columns @ (rows @ plane).T).T
         for new in np.flatnonzero(wz[:, k]):
             out[new] += wz[new, k] * small
     return out
@@ -149,12 +153,12 @@ def spread(array: F32, grid: IsoGrid, threshold: float) -> NDArray[np.bool_]:
     if any(len(r) == 0 for r in ranges):
         return out
     rows_y, rows_x = slice(ranges[1][0], ranges[1][-1] + 1), slice(ranges[2][0], ranges[2][-1] + 1)
-    wxt = np.ascontiguousarray(wx.T)
+    rows, columns = csr_array(wy), csr_array(wx)
     for k, weight in zip(ranges[0], wz, strict=True):
         used = np.flatnonzero(weight)
         if len(used) == 0:
             continue
-        plane = np.tensordot(weight[used], array[used], 1)
+        plane = (weight[used, None, None] * array[used]).sum(0)
         if plane.max(initial=0) > threshold:
-            out[k, rows_y, rows_x] = (wy @ plane @ wxt) > threshold
+            out[k, rows_y, rows_x] = (columns @ (rows @ plane).T).T > threshold
     return out

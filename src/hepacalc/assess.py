@@ -1,0 +1,229 @@
+"""The main job on one page: study -> liver -> foci -> assessment."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepacalc.errors import MeasurementError, UsageError
+from hepacalc.foci.calibration import calibration_for
+from hepacalc.foci.find import FociResult, find_foci
+from hepacalc.liver import detect_phase, get_segmenter, hilum_mm, liver_coverage, read_liver_mask, segment_of, vessel_reference
+from hepacalc.records import (
+    Assessment,
+    Calibration,
+    Liver,
+    LiverMask,
+    Measured,
+    Measurement,
+    NotMeasured,
+    Run,
+    Segment,
+    SeriesChoice,
+    Volume,
+)
+from hepacalc.report.words import obstacles
+from hepacalc.study import open_study
+from hepacalc.study.calibration_file import read_calibration
+from hepacalc.study.quality import assess_quality, smallest_trusted_mm
+
+__all__ = ["SCHEMA_VERSION", "assess", "assess_volume"]
+
+SCHEMA_VERSION = "1.0"
+Progress = Callable[[str, float], None]
+Path_ = str | os.PathLike[str]
+
+
+def assess(
+    study: Path_,
+    *,
+    series: str | None = None,
+    liver_mask: Path_ | None = None,
+    segmenter: str = "embedded",
+    calibration: Path_ | Calibration | None = None,
+    agatston: bool = False,
+    allow_gaps: bool = False,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> Assessment:
+    """Assess one CT study: find the liver and what is bright in it, tell calcium from mimics, measure.
+
+    Args:
+        study: DICOM folder or file, a zip of one, or NIfTI.
+        series: SeriesInstanceUID (or its unique ending) to use instead of the one chosen for calcium.
+        liver_mask: the liver as NIfTI or DICOM SEG, in place of a segmenter.
+        segmenter: name of the segmenter.
+        calibration: a site's own HU-to-mg line (a file or a record), in place of the table by kVp.
+        agatston: whether to compute an Agatston-like score (refused on contrast).
+        allow_gaps: whether to measure the largest regular block of a series with missing slices.
+        now: time stamp of the assessment; the clock when None.
+        progress: called with the stage and a fraction 0-1.
+
+    Returns:
+        The assessment, with the scan, the liver and the focus labels on the scan's grid.
+
+    Raises:
+        HepacalcError: one of its leaves, see :mod:`hepacalc.errors`.
+    """
+    watch = _Watch(progress)
+    with watch("reading the study"):
+        volume, choice = open_study(study, series=series, allow_gaps=allow_gaps, progress=watch.inner)
+    return assess_volume(
+        volume,
+        choice,
+        liver_mask=liver_mask,
+        segmenter=segmenter,
+        calibration=calibration,
+        agatston=agatston,
+        now=now,
+        watch=watch,
+    )
+
+
+def assess_volume(
+    volume: Volume,
+    choice: SeriesChoice,
+    *,
+    liver_mask: Path_ | LiverMask | None = None,
+    segmenter: str = "embedded",
+    calibration: Path_ | Calibration | None = None,
+    agatston: bool = False,
+    now: datetime | None = None,
+    watch: _Watch | None = None,
+) -> Assessment:
+    """Assess a scan that is already in memory; arguments as for :func:`assess`."""
+    watch = watch or _Watch(None)
+    if liver_mask is not None and segmenter != "embedded":
+        raise UsageError(
+            f"both a liver mask and the segmenter {segmenter!r} were given.", hint="Give one of the two."
+        )
+    line = _calibration(calibration, volume)
+    with watch("finding the liver"):
+        if isinstance(liver_mask, LiverMask):
+            liver = liver_mask
+        elif liver_mask is not None:
+            liver = read_liver_mask(Path(liver_mask), volume)
+        else:
+            liver = get_segmenter(segmenter).segment(volume, progress=watch.inner)
+    with watch("judging phase and quality"):
+        reference = vessel_reference(volume, liver)
+        phase = detect_phase(volume, liver, reference=reference)
+        quality = assess_quality(volume, liver, phase)
+    with watch("finding and measuring foci"):
+        hilum = hilum_mm(liver)
+        result = find_foci(
+            volume,
+            liver,
+            phase=phase,
+            calibration=line,
+            liver_vessel_hu=reference.liver_vessel_hu,
+            smallest_trusted_mm=partial(_smallest, volume),
+            locate=partial(_locate, liver),
+            hilum_mm=None if isinstance(hilum, NotMeasured) else hilum.position_mm,
+            agatston=agatston,
+        )
+    run = Run(
+        version("hepacalc"),
+        (now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        _versions(liver),
+        (("segmenter", liver.method), ("calibration", line.source), ("agatston", str(agatston).lower())),
+        watch.seconds,
+    )
+    assessment = Assessment(
+        SCHEMA_VERSION, run, choice, volume.acquisition, volume.geometry, volume.transforms, quality, phase, line,
+        _liver(volume, liver, result), result.burden, result.lesions, result.foci, (), volume, liver, result.labels,
+    )  # fmt: skip
+    return replace(assessment, limits=_limits(assessment, result))
+
+
+class _Watch:
+    """Times the stages and tells whoever watches."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._tell = progress or (lambda _stage, _part: None)
+        self._stage = ""
+        self.seconds: tuple[tuple[str, float], ...] = ()
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time one stage."""
+        self._stage = stage
+        start = time.perf_counter()
+        self._tell(stage, 0.0)
+        yield
+        self._tell(stage, 1.0)
+        self.seconds += ((stage, round(time.perf_counter() - start, 3)),)
+
+    def inner(self, _word: str, part: float) -> None:
+        """Pass a stage's own progress on."""
+        self._tell(self._stage, part)
+
+
+def _calibration(given: Path_ | Calibration | None, volume: Volume) -> Calibration:
+    """Return the line that turns HU into mg for this scan."""
+    if isinstance(given, Calibration):
+        return given
+    if given is not None:
+        return read_calibration(Path(given), volume.acquisition.kvp)
+    return calibration_for(volume.acquisition.kvp)
+
+
+def _locate(liver: LiverMask, points_mm: NDArray[np.float64]) -> list[Segment | NotMeasured]:
+    return segment_of(points_mm, liver)
+
+
+def _smallest(volume: Volume, noise_hu: float, fwhm_mm: float) -> Measurement:
+    """Return the smallest focus that this scan would show."""
+    in_plane = [s for axis, s in enumerate(volume.geometry.spacing_mm) if axis != volume.slice_axis]
+    try:
+        value = smallest_trusted_mm(noise_hu, volume.slice_thickness_mm, max(in_plane), in_plane_fwhm_mm=fwhm_mm)
+    except MeasurementError as error:
+        return NotMeasured(error.message)
+    return Measured(value, "mm", 0.8 * value, 1.25 * value, "solid focus of 250 HU above liver, from noise and resolution")
+
+
+def _liver(volume: Volume, liver: LiverMask, result: FociResult) -> Liver:
+    """Return the numbers about the liver."""
+    coverage = liver_coverage(liver, volume)
+    ml = coverage.seen_ml
+    share = 0.05 + 0.15 * (1 - liver.confidence)
+    return Liver(
+        f"{liver.method} {liver.version}".strip(),
+        liver.confidence,
+        Measured(ml, "mL", ml * (1 - share), ml * (1 + share), "voxels of the mask; part in view"),
+        result.parenchyma_hu,
+        result.noise_hu,
+        coverage.is_complete,
+        liver.warnings,
+    )
+
+
+def _versions(liver: LiverMask) -> tuple[tuple[str, str], ...]:
+    """Return the versions that decide the numbers."""
+    names = ("numpy", "scipy", "pydicom", "onnxruntime")
+    return (("python", platform.python_version()), *((n, version(n)) for n in names), (liver.method, liver.version))
+
+
+def _limits(assessment: Assessment, result: FociResult) -> tuple[str, ...]:
+    """Return what limits the answer, gravest first."""
+    grave, mild = obstacles(assessment)
+    clipped = [f.id for f in assessment.foci if isinstance(f.measurements["max_hu"], NotMeasured) and f.lesion]
+    more = [f"HU are cut off in focus {', '.join(map(str, clipped))}: metal is not excluded"] if clipped else []
+    seen = dict.fromkeys((*grave, *more, *mild, *_liver_words(assessment), *result.notes))
+    return tuple(seen)
+
+
+def _liver_words(assessment: Assessment) -> tuple[str, ...]:
+    """Return the liver's own warnings as sentences."""
+    return tuple(w[:1].upper() + w[1:] + "." if not w.endswith(".") else w for w in assessment.liver.warnings)

@@ -1,0 +1,312 @@
+"""The foci room on one page: detect, tell from mimics, measure, classify, group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hepacalc.foci.aperture import Window, measure_signal, open_window
+from hepacalc.foci.burden import count_burden, make_lesion
+from hepacalc.foci.detect import Candidate, detect
+from hepacalc.foci.lesions import Placed, group_foci
+from hepacalc.foci.measure import measure_focus, measure_surroundings
+from hepacalc.foci.mimics import Blood, Verdict, judge
+from hepacalc.foci.pattern import classify_pattern
+from hepacalc.foci.resolution import in_plane_sigma_mm
+from hepacalc.foci.scene import Mask, Scene, look_at
+from hepacalc.foci.shape import Body, Shape
+from hepacalc.records import (
+    MEASUREMENTS,
+    Burden,
+    Calibration,
+    Focus,
+    Kind,
+    Lesion,
+    LiverMask,
+    Measured,
+    Measurement,
+    NotMeasured,
+    Phase,
+    Segment,
+    Volume,
+)
+
+__all__ = ["FociResult", "find_foci"]
+
+Locate = Callable[[NDArray[np.float64]], list[Segment | NotMeasured]]
+ORDER: tuple[Kind, ...] = ("calcification", "indeterminate", "stone-like", "metal", "vessel", "outside-liver", "noise")
+LESION_KINDS = ("calcification", "indeterminate")
+MASS_KINDS = (*LESION_KINDS, "stone-like")
+MOST_OF_A_MIMIC = 20
+METAL_CORE_HU = 1000.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FociResult:
+    """What the foci room found.
+
+    Args:
+        foci: every candidate, mimics included, calcifications first; ids are their order from 1.
+        lesions: foci that belong together, largest mass first.
+        burden: the whole liver in a line.
+        labels: uint16 ``(z, y, x)`` on the volume's grid, focus ids.
+        parenchyma_hu: robust mean of the liver.
+        noise_hu: noise of one voxel in the liver.
+        notes: what a reader should know about the search.
+    """
+
+    foci: tuple[Focus, ...]
+    lesions: tuple[Lesion, ...]
+    burden: Burden
+    labels: NDArray[np.uint16]
+    parenchyma_hu: Measurement
+    noise_hu: Measurement
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Found:
+    """A candidate on its way to a focus."""
+
+    candidate: Candidate
+    window: Window
+    verdict: Verdict
+
+
+def find_foci(
+    volume: Volume,
+    liver: LiverMask,
+    *,
+    phase: Phase,
+    calibration: Calibration,
+    liver_vessel_hu: Measurement,
+    smallest_trusted_mm: Callable[[float, float], Measurement],
+    locate: Locate | None = None,
+    hilum_mm: tuple[float, float, float] | None = None,
+    agatston: bool = False,
+) -> FociResult:
+    """Find and measure bright foci in the liver.
+
+    Args:
+        volume: CT in HU ``(z, y, x)``.
+        liver: mask on the same grid.
+        phase: contrast phase; decides what contrast medium can look like.
+        calibration: HU to mg.
+        liver_vessel_hu: HU of vessels inside the liver, or why not known.
+        smallest_trusted_mm: from (noise in HU, in-plane resolution as FWHM in mm) to the smallest focus that would show.
+        locate: from LPS points ``(n, 3)`` to Couinaud segments.
+        hilum_mm: LPS position of the hilum, when known.
+        agatston: whether the Agatston-like score is wanted.
+
+    Raises:
+        MeasurementError: the liver mask is empty.
+    """
+    sigma = in_plane_sigma_mm(volume)
+    scene = look_at(volume, liver, sigma)
+    blood = _blood(phase, liver_vessel_hu)
+    candidates = detect(scene, floor_hu=_floor(scene, blood))
+    found, dropped = _keep(_judge_all(scene, candidates, blood))
+    foci: list[Focus] = []
+    bodies: list[tuple[Body, Shape] | None] = []
+    for item in found:
+        focus, body = _make_focus(scene, item, calibration, blood, hilum_mm, agatston)
+        foci.append(focus)
+        bodies.append(body)
+    points = np.array([f.centroid_mm for f in foci], float).reshape(-1, 3)
+    places = locate(points) if locate is not None and foci else [NotMeasured("no segment method was given")] * len(foci)
+    foci = [replace(f, segment=place) for f, place in zip(foci, places, strict=True)]
+    foci, lesions, order = _join(scene, foci, found, bodies)
+    labels = _labels(scene, volume, [found[k] for k in order])
+    smallest = smallest_trusted_mm(scene.noise_hu, 2.355 * sigma)
+    notes = [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
+    return FociResult(
+        tuple(foci),
+        tuple(lesions),
+        count_burden(foci, lesions, smallest),
+        labels,
+        Measured(
+            scene.parenchyma_hu, "HU", scene.parenchyma_hu - 2.0, scene.parenchyma_hu + 2.0, "robust mean of the parenchyma"
+        ),
+        Measured(scene.noise_hu, "HU", 0.95 * scene.noise_hu, 1.05 * scene.noise_hu, "one voxel against its neighbours"),
+        tuple(notes),
+    )
+
+
+def _blood(phase: Phase, liver_vessel_hu: Measurement) -> Blood:
+    """Return how bright vessels can be: the brighter of the aorta and the vessels in the liver."""
+    known = [m.value for m in (phase.vessel_hu, liver_vessel_hu) if isinstance(m, Measured)]
+    if not phase.is_contrast:
+        return Blood(False, None, phase.name)
+    return Blood(True, max(known) if known else None, phase.name)
+
+
+def _floor(scene: Scene, blood: Blood) -> float:
+    """Return the contrast below which nothing is looked at.
+
+    On an enhanced scan every vessel is brighter than the liver. What is much fainter than the vessels, and fainter than
+    a 3 mm focus of 250 HU split between two slices of this scan, is passed over.
+    """
+    if not blood.is_contrast:
+        return 0.0
+    in_plane = max(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
+    share = (1 - np.exp(-9.0 / (8.0 * in_plane**2))) * min(1.0, 0.8 * 3.0 / scene.slice_thickness_mm)
+    vessels = (blood.brightest_hu or 200.0) - scene.parenchyma_hu
+    return float(max(min(0.75 * vessels, 0.6 * 250.0 * share), 0.0))
+
+
+def _judge_all(scene: Scene, candidates: tuple[Candidate, ...], blood: Blood) -> list[_Found]:
+    """Judge every candidate, brightest first, so that metal is known before what lies beside it."""
+    others = np.zeros(scene.hu.shape, bool)
+    for c in candidates:
+        others[c.box] |= c.region
+    metal: Mask | None = None
+    out: list[_Found] = []
+    for c in candidates:
+        window = open_window(scene, c.box, c.region, others, c.peak_hu)
+        verdict = judge(scene, c, window, blood, metal)
+        if verdict.kind == "metal" and c.peak_hu >= METAL_CORE_HU:
+            metal = np.zeros(scene.hu.shape, bool) if metal is None else metal
+            metal[c.box] |= c.region
+        out.append(_Found(c, window, verdict))
+    return out
+
+
+def _keep(found: list[_Found]) -> tuple[list[_Found], dict[str, int]]:
+    """Keep everything that may be calcium, metal or stone, and the brightest of the other mimics."""
+    kept: list[_Found] = []
+    dropped: dict[str, int] = {}
+    for kind in ORDER:
+        group = [f for f in found if f.verdict.kind == kind]
+        # what never touched the liver is not a candidate of the liver
+        group = [f for f in group if kind != "outside-liver" or f.candidate.inside > 0.02 or f.candidate.depth_mm > 0]
+        group.sort(key=lambda f: -f.candidate.peak_hu)
+        most = len(group) if kind in MASS_KINDS or kind == "metal" else MOST_OF_A_MIMIC
+        kept += group[:most]
+        if len(group) > most:
+            dropped[kind] = len(group) - most
+    return kept, dropped
+
+
+def _make_focus(
+    scene: Scene,
+    item: _Found,
+    calibration: Calibration,
+    blood: Blood,
+    hilum_mm: tuple[float, float, float] | None,
+    agatston: bool,
+) -> tuple[Focus, tuple[Body, Shape] | None]:
+    """Measure one candidate."""
+    candidate, window, verdict = item.candidate, item.window, item.verdict
+    signal = measure_signal(scene, window)
+    measurements, body, shape = measure_focus(
+        scene, candidate, window, signal, calibration, is_contrast=blood.is_contrast, agatston=agatston
+    )
+    if verdict.kind not in MASS_KINDS:
+        reason = NotMeasured(f"taken for {verdict.kind}, not for calcium")
+        for name in ("mass_mg", "total_hu_mm3", "fixed_130_volume_mm3", "agatston"):
+            measurements[name] = reason
+    centroid = _centroid(scene, window)
+    measurements["hilum_distance_mm"] = _distance(centroid, hilum_mm)
+    measurements["vessel_distance_mm"] = NotMeasured("vessels are not outlined in this version")
+    calcium_like = verdict.kind in MASS_KINDS
+    focus = Focus(
+        id=0,
+        lesion=None,
+        kind=verdict.kind,
+        certainty=verdict.certainty,
+        score=verdict.score,
+        mimic=verdict.mimic,
+        reasons=verdict.reasons,
+        centroid_mm=centroid,
+        peak_index=_source_index(scene, candidate.peak),
+        box=_source_box(scene, candidate),
+        measurements={name: measurements[name] for name in MEASUREMENTS},
+        pattern=_pattern(scene, body, candidate) if calcium_like else NotMeasured(f"taken for {verdict.kind}"),
+        segment=NotMeasured("not located yet"),
+        surroundings=measure_surroundings(scene, window),
+    )
+    return focus, (body, shape)
+
+
+def _pattern(scene: Scene, body: Body, candidate: Candidate):  # type: ignore[no-untyped-def]
+    """Classify the shape of one focus."""
+    return classify_pattern(body, depth_mm=None, thickness_mm=scene.slice_thickness_mm, region_parts=1)
+
+
+def _centroid(scene: Scene, window: Window) -> tuple[float, float, float]:
+    """Return the LPS centroid of a focus, weighted by HU above background."""
+    index = np.argwhere(window.region)
+    weight = np.clip((window.hu - window.background)[window.region], 1e-3, None)
+    middle = (index * weight[:, None]).sum(0) / weight.sum() + [b.start for b in window.box]
+    x, y, z = scene.geometry.to_world(middle)
+    return float(x), float(y), float(z)
+
+
+def _distance(centroid: tuple[float, float, float], hilum_mm: tuple[float, float, float] | None) -> Measurement:
+    """Return the distance from the hilum."""
+    if hilum_mm is None:
+        return NotMeasured("the hilum was not found")
+    value = float(np.linalg.norm(np.subtract(centroid, hilum_mm)))
+    return Measured(value, "mm", max(value - 25.0, 0.0), value + 25.0, "hilum estimated from the liver's shape")
+
+
+def _source_index(scene: Scene, index: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the index on the volume's grid of a voxel of the scene."""
+    turned = [i + s for i, s in zip(index, scene.start, strict=True)]
+    out = [0, 0, 0]
+    for new, (old, flip) in enumerate(zip(scene.turn.axes, scene.turn.flips, strict=True)):
+        out[old] = scene.turn.source.shape[old] - 1 - turned[new] if flip else turned[new]
+    return out[0], out[1], out[2]
+
+
+def _source_box(scene: Scene, candidate: Candidate) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Return half-open index ranges of a candidate on the volume's grid."""
+    first = tuple(b.start for b in candidate.box)
+    last = tuple(b.stop - 1 for b in candidate.box)
+    a = _source_index(scene, (first[0], first[1], first[2]))
+    b = _source_index(scene, (last[0], last[1], last[2]))
+    low, high = np.minimum(a, b), np.maximum(a, b) + 1
+    return (int(low[0]), int(high[0])), (int(low[1]), int(high[1])), (int(low[2]), int(high[2]))
+
+
+def _join(
+    scene: Scene, foci: list[Focus], found: list[_Found], bodies: list[tuple[Body, Shape] | None]
+) -> tuple[list[Focus], list[Lesion], list[int]]:
+    """Group foci into lesions, number both, and return them with the order of the foci."""
+    members = [k for k, f in enumerate(foci) if f.kind in LESION_KINDS]
+    placed: list[Placed] = []
+    for k in members:
+        raise_body = bodies[k]
+        assert raise_body is not None
+        placed.append(_place(scene, foci[k], found[k], raise_body[0]))
+    groups = [tuple(members[i] for i in group) for group in group_foci(placed)]
+    groups.sort(key=lambda g: -sum(_value(foci[k].measurements["mass_mg"]) for k in g))
+    groups.sort(key=lambda g: all(foci[k].kind != "calcification" for k in g))
+    order = [k for g in groups for k in sorted(g, key=lambda k: -_value(foci[k].measurements["mass_mg"]))]
+    order += [k for k in range(len(foci)) if k not in set(order)]
+    number = {k: n + 1 for n, k in enumerate(order)}
+    lesion_of = {k: n + 1 for n, g in enumerate(groups) for k in g}
+    numbered = {k: replace(foci[k], id=number[k], lesion=lesion_of.get(k)) for k in order}
+    lesions = [
+        make_lesion(scene, n + 1, [numbered[k] for k in g], [found[k] for k in g], [bodies[k] for k in g])
+        for n, g in enumerate(groups)
+    ]
+    return [numbered[k] for k in order], lesions, order
+
+
+def _value(number: Measurement) -> float:
+    """Return a value for sorting; what is not measured comes last."""
+    return number.value if isinstance(number, Measured) else -1.0
+
+
+def _labels(scene: Scene, volume: Volume, found: list[_Found]) -> NDArray[np.uint16]:
+    """Return focus ids on the volume's grid."""
+    labels = np.zeros(volume.hu.shape, np.uint16)
+    turned = scene.turn.apply(labels)
+    crop = turned[tuple(slice(s, s + n) for s, n in zip(scene.start, scene.hu.shape, strict=True))]
+    for number, item in reversed(list(enumerate(found, start=1))):
+        crop[item.candidate.box][item.candidate.region] = number
+    return labels

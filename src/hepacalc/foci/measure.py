@@ -1,0 +1,206 @@
+"""The numbers of one focus, each with its interval or the reason why it has none."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from hepacalc.foci.aperture import Signal, Window
+from hepacalc.foci.detect import Candidate
+from hepacalc.foci.scene import Scene
+from hepacalc.foci.shape import Body, Shape, describe_shape, fine_body
+from hepacalc.records import Calibration, Measured, Measurement, NotMeasured, Surroundings
+
+__all__ = ["integrated_mass", "measure_focus", "measure_surroundings"]
+
+Z90 = 1.645
+FIXED_HU = 130.0
+LARGEST_CLIPPED_SHARE = 0.05
+
+
+def integrated_mass(signal: Signal, calibration: Calibration) -> Measured:
+    """Return the calcium hydroxyapatite mass of a focus in mg, with a 90 % interval.
+
+    Mass is the sum of HU above background times volume, times the slope of the calibration line. Partial volume moves
+    signal about but does not lose it. The interval joins noise (as measured in this scan), the edge of
+    the region and the calibration.
+
+    Args:
+        signal: integrated signal in HU mm^3.
+        calibration: HU to mg/mL.
+
+    Returns:
+        Mass in mg; small negative values from noise are kept, never clipped.
+
+    Reference: Black and others 2023, Med Phys 50:4930.
+    """
+    scale = calibration.mg_per_ml_per_hu / 1000.0
+    mass = signal.total_hu_mm3 * scale
+    sd = scale * float(np.sqrt(signal.noise_sd**2 + signal.edge_sd**2))
+    sd = float(np.hypot(sd, calibration.relative_sd * mass))
+    return Measured(mass, "mg", mass - Z90 * sd, mass + Z90 * sd, f"integrated above background; {calibration.source}")
+
+
+def measure_focus(
+    scene: Scene,
+    candidate: Candidate,
+    window: Window,
+    signal: Signal,
+    calibration: Calibration,
+    *,
+    is_contrast: bool,
+    agatston: bool = False,
+) -> tuple[dict[str, Measurement], Body, Shape]:
+    """Return every measurement of one focus, its body on a fine grid and its shape.
+
+    Args:
+        scene: the liver.
+        candidate: the bright peak.
+        window: it and its surroundings.
+        signal: its integrated signal.
+        calibration: HU to mg/mL.
+        is_contrast: whether contrast medium is in the scan.
+        agatston: whether the Agatston-like score was asked for.
+    """
+    body = fine_body(window.hu - window.background, window.region, scene.spacing_mm)
+    shape = describe_shape(body)
+    out = _sizes(scene, window, shape) | _densities(scene, window, signal, calibration) | _form(shape)
+    out["capsule_distance_mm"] = Measured(
+        candidate.capsule_mm, "mm", max(candidate.capsule_mm - 3.0, 0.0), candidate.capsule_mm + 3.0,
+        "peak to the surface of the liver mask",
+    )  # fmt: skip
+    out["fixed_130_volume_mm3"] = _fixed_threshold(scene, window, is_contrast)
+    out["agatston"] = _agatston(scene, window, is_contrast, agatston)
+    if candidate.at_scan_edge:
+        reason = NotMeasured("the focus is cut by the edge of the scan")
+        for name in ("volume_mm3", "mass_mg", "total_hu_mm3", "diameter_mm", "diameter_2_mm", "diameter_3_mm"):
+            out[name] = reason
+        for name in ("sphericity", "elongation", "hollowness", "fixed_130_volume_mm3"):
+            out[name] = reason
+    return out, body, shape
+
+
+def _sizes(scene: Scene, window: Window, shape: Shape) -> dict[str, Measurement]:
+    """Volume at half maximum and three diameters."""
+    wanted = np.asarray(scene.spacing_mm)
+    half = float(np.mean(wanted)) * 0.35
+    noise = scene.noise_hu / max(window.height, 1.0)
+    # the surface moves by the noise of the level over the slope of the edge, and by a part of a voxel
+    shift = float(np.hypot(0.12 * float(np.mean(wanted)), 0.35 * noise * max(scene.sigma_mm)))
+    surface = np.pi ** (1 / 3) * (6 * shape.volume_mm3) ** (2 / 3) / max(shape.sphericity, 0.05)
+    sd = shift * surface
+    low = max(shape.volume_mm3 - Z90 * sd, 0.0)
+    method = "half maximum"
+    out: dict[str, Measurement] = {
+        "volume_mm3": Measured(shape.volume_mm3, "mm3", low, shape.volume_mm3 + Z90 * sd, method)
+    }
+    for name, value in (
+        ("diameter_mm", shape.diameter_mm),
+        ("diameter_2_mm", shape.diameter_2_mm),
+        ("diameter_3_mm", shape.diameter_3_mm),
+    ):
+        out[name] = Measured(value, "mm", max(value - Z90 * half, 0.0), value + Z90 * half, f"extent at {method}")
+    return out
+
+
+def _densities(
+    scene: Scene, window: Window, signal: Signal, calibration: Calibration
+) -> dict[str, Measurement]:
+    """HU and mass; not measured where the scan cuts HU off."""
+    values = window.hu[window.region]
+    mm3 = float(window.region.sum()) * scene.voxel_mm3
+    background = float(np.median(window.background[window.region]))
+    sd_mean, sd_back = scene.curve.at(mm3), scene.curve.at(8 * mm3 + 200)
+    top = float(values.max())
+    # the largest of n noisy voxels lies above the truth
+    lift = scene.noise_hu * float(np.sqrt(2 * np.log(max(len(values), 2)))) * 0.5
+    out: dict[str, Measurement] = {
+        "max_hu": Measured(top, "HU", top - lift - Z90 * 0.7 * scene.noise_hu, top + 0.5 * scene.noise_hu, "voxel"),
+        "mean_hu": _around(float(values.mean()), sd_mean, "HU", "region at half maximum"),
+        "background_hu": _around(background, sd_back, "HU", "liver around it"),
+        "total_hu_mm3": _around(
+            signal.total_hu_mm3, float(np.hypot(signal.noise_sd, signal.edge_sd)), "HU.mm3", "integrated above background"
+        ),
+        "mass_mg": integrated_mass(signal, calibration),
+    }
+    clipped = float((values >= scene.clip_hu).mean())
+    if clipped > 0:
+        out["max_hu"] = NotMeasured(f"HU are cut off at {scene.clip_hu:.0f} in this scan")
+    if clipped > LARGEST_CLIPPED_SHARE:
+        reason = NotMeasured(f"{clipped:.0%} of its voxels are cut off at {scene.clip_hu:.0f} HU: more than that is not known")
+        out["mean_hu"] = out["total_hu_mm3"] = out["mass_mg"] = reason
+    return out
+
+
+def _around(value: float, sd: float, unit: str, method: str) -> Measured:
+    """Return a measured value with a symmetric 90 % interval."""
+    return Measured(value, unit, value - Z90 * sd, value + Z90 * sd, method)
+
+
+def _form(shape: Shape) -> dict[str, Measurement]:
+    """Pure numbers of the shape; their interval is the rounding of the fine grid."""
+    out: dict[str, Measurement] = {}
+    for name, value, sd in (
+        ("sphericity", shape.sphericity, 0.05),
+        ("elongation", shape.elongation, 0.05),
+        ("hollowness", shape.hollowness, 0.06),
+    ):
+        out[name] = Measured(value, "1", max(value - Z90 * sd, 0.0), min(value + Z90 * sd, 1.0), "shape at half maximum")
+    out["parts"] = Measured(float(shape.parts), "1", float(shape.parts), float(shape.parts), "connected parts")
+    return out
+
+
+def _fixed_threshold(scene: Scene, window: Window, is_contrast: bool) -> Measurement:
+    """Volume over 130 HU, only for comparison with other programs."""
+    if is_contrast:
+        return NotMeasured("130 HU means nothing with contrast medium in the scan")
+    grown = ndimage.binary_dilation(window.region, iterations=2)
+    volume = float(((window.hu >= FIXED_HU) & grown & (window.clean | grown)).sum()) * scene.voxel_mm3
+    return Measured(volume, "mm3", volume, volume, "voxels over 130 HU, no interval known")
+
+
+def _agatston(scene: Scene, window: Window, is_contrast: bool, asked: bool) -> Measurement:
+    """Agatston-like score: area over 130 HU times a weight by the peak of each slice, scaled to 3 mm slices."""
+    if not asked:
+        return NotMeasured("not asked for")
+    if is_contrast:
+        return NotMeasured("refused: contrast medium is in the scan")
+    grown = ndimage.binary_dilation(window.region, iterations=2)
+    score = 0.0
+    pixel = scene.voxel_mm3 / scene.spacing_mm[scene.slice_axis]
+    for hu, part in zip(
+        np.moveaxis(window.hu, scene.slice_axis, 0), np.moveaxis(grown, scene.slice_axis, 0), strict=True
+    ):
+        bright = part & (hu >= FIXED_HU)
+        area = float(bright.sum()) * pixel
+        if area >= 1.0:
+            score += area * min(int(hu[bright].max() // 100), 4)
+    score *= scene.spacing_mm[scene.slice_axis] / 3.0
+    return Measured(score, "1", score, score, "Agatston-like, not validated in the liver, no interval known")
+
+
+def measure_surroundings(scene: Scene, window: Window) -> Surroundings | NotMeasured:
+    """Return what lies 3-8 mm around a focus: parenchyma, fluid or another soft tissue.
+
+    The shell's mean and texture are compared with the rest of this liver, at the noise of that volume in this scan.
+    """
+    distance = ndimage.distance_transform_edt(~window.region, sampling=scene.spacing_mm)
+    shell = (distance > 3.0) & (distance <= 8.0) & window.clean & window.liver
+    mm3 = float(shell.sum()) * scene.voxel_mm3
+    if mm3 < 150.0:
+        return NotMeasured("less than 150 mm3 of liver lie 3-8 mm around it")
+    values = window.hu[shell]
+    mean = float(values.mean())
+    noise = scene.curve.at(min(mm3, 1500.0)) + 2.0
+    difference = mean - scene.parenchyma_hu
+    smooth = ndimage.gaussian_filter(window.hu, [1.2 / d if d < 2.5 else 0.0 for d in scene.spacing_mm])[shell]
+    dark = float(((smooth > -20) & (smooth < min(25.0, scene.parenchyma_hu - 18))).mean())
+    like = np.exp(-0.5 * (difference / (2.0 * noise + 3.0)) ** 2) + 0.02
+    fluid = dark**1.5 * 2.0 + 0.01
+    other = (1 - np.exp(-0.5 * (difference / (2.5 * noise + 5.0)) ** 2)) * (1 - dark) + 0.03
+    total = like + fluid + other
+    return Surroundings(
+        float(like / total), float(fluid / total), float(other / total),
+        Measured(mean, "HU", mean - Z90 * noise, mean + Z90 * noise, "shell of 3-8 mm inside the liver"),
+        (f"shell {difference:+.0f} HU against the rest of this liver, {dark:.0%} of it as dark as fluid",),
+    )  # fmt: skip
