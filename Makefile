@@ -1,0 +1,25 @@
+.PHONY: help demo test check bench clean
+
+help:
+	@echo "make demo    a digital patient, assessed: a table of foci and a report in demo/"
+	@echo "make test    the tests"
+	@echo "make check   lint, types, import directions, examples in the docs"
+	@echo "make bench AREA=reading   measured figures (scripts/bench lists the areas)"
+	@echo "make clean   remove what these made"
+
+demo:
+	@scripts/demo
+
+test:
+	@scripts/test
+
+check:
+	@scripts/check
+
+bench:
+	@scripts/bench $(AREA)
+
+clean:
+	rm -rf .venv .venv-bare demo bench-out build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf src/hepacalc.egg-info

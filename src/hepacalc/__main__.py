@@ -1,0 +1,5 @@
+"""``python -m hepacalc``: the command line."""
+
+from hepacalc.cli import main
+
+main()
