@@ -7,6 +7,7 @@ exit status, never a traceback.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -62,17 +63,19 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None or isinstance(error, SystemExit):
-            self._flush(error)
-        elif isinstance(error, HepacalcError):
+        if isinstance(error, HepacalcError):
             self._end(error.status.exit_status, error.code, type(error).__name__, error.message, error.hint)
-        elif isinstance(error, KeyboardInterrupt):
+        elif isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code == INTERRUPTED):
             self._end(INTERRUPTED, "GEN-01", "Interrupted", "stopped before the end.", "No results were written.")
-        elif isinstance(error, BrokenPipeError):
+        elif isinstance(error, BrokenPipeError) or _is_closed_pipe(error):
             _leave_closed_pipe()
+        elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            self._tell_unwritable(error)
         elif isinstance(error, MemoryError):
             self._end(INTERNAL, "GEN-02", "OutOfMemory", "there is not enough memory for this study.",
                       "Close other programs, or use a machine with more memory.")  # fmt: skip
+        elif error is None or isinstance(error, SystemExit):
+            self._flush(error)
         elif isinstance(error, Exception):
             if self._debug:
                 sys.excepthook(type(error), error, trace)
@@ -86,8 +89,11 @@ class Guard:
             _leave_closed_pipe()
         except OSError as fault:
             if leaving is None:
-                told = OutputError(f"standard output cannot be written: {fault.strerror}.", hint="Is the disk full?")
-                self._end(told.status.exit_status, told.code, "OutputError", told.message, told.hint)
+                self._tell_unwritable(fault)
+
+    def _tell_unwritable(self, fault: OSError) -> None:
+        told = OutputError(f"output cannot be written: {fault.strerror}.", hint="Free some space and run it again.")
+        self._end(told.status.exit_status, told.code, "OutputError", told.message, told.hint)
 
     def _end(self, status: int, code: str, name: str, message: str, hint: str) -> None:
         with contextlib.suppress(OSError):  # nobody listens: the exit status is left
@@ -102,6 +108,11 @@ class Guard:
 def _terminate(number: int, frame: FrameType | None) -> None:
     """Leave in good order when asked to, so that half-written files are removed."""
     raise SystemExit(TERMINATED)
+
+
+def _is_closed_pipe(error: BaseException | None) -> bool:
+    """Whether Typer has turned a broken pipe into an exit of its own."""
+    return isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError)
 
 
 def _leave_closed_pipe() -> None:
