@@ -17,13 +17,25 @@ from scipy.spatial import ConvexHull, QhullError
 
 from hepacalc.errors import MeasurementError
 
-__all__ = ["Body", "Shape", "describe_shape", "directions", "fine_body", "outline", "support"]
+__all__ = [
+    "Body",
+    "Shape",
+    "describe_shape",
+    "directions",
+    "fine_body",
+    "hull_volume",
+    "outline",
+    "resample",
+    "support",
+]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FINEST_MM = 0.6
+SKIN = 0.25
+"""How far the surface lies outside the outermost voxel centres, in voxels (a ball's stick out most)."""
 NEIGHBOURHOOD_MM = 8.0
 LOWEST_LOCAL_HEIGHT = 0.3
 FAINT_LEVEL = 0.25
@@ -104,15 +116,17 @@ def fine_body(
         )
     native = ndimage.find_objects(region.view(np.int8))[0]
     pad = [max(2.5, min(1.2 * d, FAINT_REACH_MM)) for d in spacing_mm]
-    low = [max((s.start * d) - p, 0.0) for s, d, p in zip(native, spacing_mm, pad, strict=True)]
+    low = [max(s.start * d - p, -0.5 * d) for s, d, p in zip(native, spacing_mm, pad, strict=True)]
     high = [
-        min((s.stop - 1) * d + p, (n - 1) * d)
+        min((s.stop - 1) * d + p, (n - 0.5) * d)
         for s, d, p, n in zip(native, spacing_mm, pad, region.shape, strict=True)
     ]
-    step = max(float(np.prod([b - a + 0.6 for a, b in zip(low, high, strict=True)]) / largest) ** (1 / 3), FINEST_MM)
-    field, near = _resample(hu_above, low, high, step, spacing_mm), _resample(
-        _near(region, spacing_mm), low, high, step, spacing_mm
-    )
+    size = [b - a for a, b in zip(low, high, strict=True)]
+    step = max(float(np.prod([s + 0.6 for s in size]) / largest) ** (1 / 3), FINEST_MM)
+    origin = (low[0], low[1], low[2])
+    shape = tuple(int(s / step) + 1 for s in size)
+    field = resample(hu_above, origin, shape, step, spacing_mm)
+    near = resample(_near(region, spacing_mm), origin, shape, step, spacing_mm)
     soft = ndimage.gaussian_filter(field, 0.35 / step) if step < 0.9 else field
     inside = near > 0.45
     top = float(np.quantile(soft[inside], 1 - min(12 / inside.sum(), 0.5))) if inside.any() else float(soft.max())
@@ -129,13 +143,13 @@ def fine_body(
         keep[np.unique(labels[mask])] = True
         keep[0] = False
         faint = keep[labels]
-    return Body(mask, step, (low[0], low[1], low[2]), relative, faint)
+    return Body(mask, step, origin, relative, faint)
 
 
 def describe_shape(body: Body) -> Shape:
     """Return volume, diameters, sphericity, elongation, hollowness and number of parts of a body.
 
-    The surface is taken to lie half a fine voxel outside the outermost voxel centres. The area comes from how often lines
+    The surface is taken to lie a quarter of a fine voxel outside the outermost voxel centres. The area comes from how often lines
     in 13 directions cross the surface, which has no staircase.
 
     Reference: Wadell 1935, J Geol 43:250 (sphericity); Lang, Ohser, Hilfer 2001, J Microsc 203:303 (area).
@@ -152,15 +166,18 @@ def describe_shape(body: Body) -> Shape:
 
 
 def outline(mask: Mask) -> F64:
-    """Return the voxels of a mask that touch its outside, ``(n, 3)`` as ``(z, y, x)`` indices."""
-    wide = np.pad(mask, 1)
-    inner = wide[1:-1, 1:-1, 1:-1].copy()
+    """Return the voxels of a mask that may be corners of its convex hull, ``(n, 3)`` as ``(z, y, x)`` indices.
+
+    They are the first or last of their row along every axis.
+    """
+    kept = mask.copy()
     for axis in range(3):
-        for shift in (0, 2):
-            cut: list[slice] = [slice(1, -1)] * 3
-            cut[axis] = slice(shift, shift + mask.shape[axis])
-            inner &= wide[tuple(cut)]
-    return np.argwhere(mask & ~inner).astype(np.float64)
+        line = np.moveaxis(mask, axis, -1)
+        index = np.arange(line.shape[-1])
+        first, last = line.argmax(axis=-1), line.shape[-1] - 1 - line[..., ::-1].argmax(axis=-1)
+        ends = (index == first[..., None]) | (index == last[..., None])
+        kept &= np.moveaxis(ends, -1, axis)
+    return np.argwhere(kept).astype(np.float64)
 
 
 def directions(count: int) -> F64:
@@ -194,21 +211,21 @@ def _near(region: Mask, spacing: tuple[float, float, float]) -> F32:
     return np.asarray(distance <= reach, np.float32)
 
 
-def _resample(
-    array: F32, low: list[float], high: list[float], step: float, spacing: tuple[float, float, float]
+def resample(
+    array: F32,
+    low: tuple[float, float, float],
+    shape: tuple[int, ...],
+    step: float,
+    spacing: tuple[float, float, float],
 ) -> F32:
-    """Interpolate linearly, axis by axis, from ``low`` to ``high`` mm."""
+    """Interpolate linearly, axis by axis, on ``shape`` points ``step`` mm apart, the first ``low`` mm from voxel 0."""
     out = array
-    for axis in range(3):
+    for axis, count in enumerate(shape):
         n = out.shape[axis]
-        if n == 1:
-            count = int((high[axis] - low[axis]) / step) + 1
-            out = np.repeat(out, max(count, round(spacing[axis] / step)), axis=axis)
-            continue
-        position = np.arange(low[axis], high[axis] + 1e-6, step) / spacing[axis]
-        base = np.minimum(position.astype(int), n - 2)
+        position = np.clip((low[axis] + step * np.arange(count)) / spacing[axis], 0, n - 1)
+        base = np.minimum(position.astype(int), max(n - 2, 0))
         part = (position - base).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        out = np.take(out, base, axis) * (1 - part) + np.take(out, base + 1, axis) * part
+        out = np.take(out, base, axis) * (1 - part) + np.take(out, np.minimum(base + 1, n - 1), axis) * part
     return np.asarray(out, np.float32)
 
 
@@ -239,15 +256,23 @@ def _diameters(points: F64, step: float) -> tuple[float, float, float]:
     fan = np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * other
     across = support(points, fan)[2]
     wide = int(across.argmax())
-    return (first + 1) * step, min(across[wide] + 1, first + 1) * step, (across[(wide + 30) % 60] + 1) * step
+    grow = 2 * SKIN
+    second = min(float(across[wide]), first)
+    third = min(float(across[(wide + 30) % 60]), second)
+    return (first + grow) * step, (second + grow) * step, (third + grow) * step
 
 
 def _hull_mm3(points_mm: F64, step: float) -> float:
     """Return the volume of the convex hull of voxels of edge ``step``."""
     most, least, _ = support(points_mm, _WAYS)
-    corners = np.concatenate([points_mm[most] + 0.5 * step * _WAYS, points_mm[least] - 0.5 * step * _WAYS])
+    corners = np.concatenate([points_mm[most] + SKIN * step * _WAYS, points_mm[least] - SKIN * step * _WAYS])
+    return hull_volume(corners)
+
+
+def hull_volume(points: F64) -> float:
+    """Return the volume of the convex hull of points ``(n, 3)``; 0 when they lie in a plane."""
     try:
-        return float(ConvexHull(corners).volume)
+        return float(ConvexHull(points).volume)
     except QhullError:
         return 0.0
 

@@ -1,0 +1,359 @@
+"""Numbers with a plain meaning that tell one pattern of calcification from another."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+from scipy.sparse import csgraph
+
+from hepacalc.foci.shape import Body, Shape, describe_shape, directions, hull_volume, outline, support
+
+__all__ = ["FEATURES", "Features", "shape_features"]
+
+F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Features = dict[str, float]
+
+FEATURES: dict[str, str] = {
+    "log_size": "log of the largest diameter in mm",
+    "log_sharp": "log of the diameter in mm corrected for the slice thickness",
+    "blur": "slice thickness over the largest diameter",
+    "broad": "second diameter over the first",
+    "flat": "third diameter over the first",
+    "spread_2": "second over first standard deviation of the voxels (principal axes)",
+    "spread_3": "third over first standard deviation of the voxels",
+    "skew": "asymmetry along the first principal axis",
+    "solid": "volume over the volume of the convex hull",
+    "sphericity": "sphericity",
+    "log_wall": "log of the mean thickness in mm",
+    "wall_share": "mean thickness over the largest diameter",
+    "thickest": "largest inner ball over the largest diameter",
+    "uneven": "largest inner ball over the mean thickness",
+    "enclosed": "share of the filled faint body that is closed off from outside",
+    "ball_radius": "radius of the best sphere over the largest diameter",
+    "ball_misfit": "residual of the best sphere over its radius",
+    "cover": "share of directions from the centre in which there is calcium",
+    "cover_faint": "the same for the faint body",
+    "inner": "share of the inner half of the best sphere that is filled",
+    "core": "filled share within a quarter of the reach from the centre of mass",
+    "middle": "filled share at a quarter to a half of the reach",
+    "outer": "filled share at half to three quarters of the reach",
+    "tip": "filled share beyond three quarters of the reach",
+    "arms": "log of the number of pieces cut by a sphere at half the reach",
+    "parts": "log of the number of parts",
+    "largest_part": "share of the largest part",
+    "part_line": "elongation of the parts, weighted by volume",
+    "tunnels": "log of (1 + number of tunnels through the faint body)",
+    "leaves": "log of the number of free ends",
+    "forks": "log of (1 + number of forks)",
+    "bend": "largest distance of the centre line from its chord, over the chord",
+    "length": "length of the centre line over the largest diameter",
+    "taper": "how much thicker one end is than the other, log ratio",
+    "grain": "standard deviation of brightness in the body",
+    "peaks": "log of the number of separate bright spots",
+    "peak_density": "bright spots for each cube of twice the resolution in the hull, log",
+    "faint_size": "log of the diameter of the faint body over that of the body",
+    "faint_volume": "log of its volume over that of the body",
+    "faint_solid": "volume of the faint body over that of its convex hull",
+    "faint_skew": "asymmetry of the faint body along its first principal axis",
+    "faint_spread_2": "second over first standard deviation of the faint body",
+    "faint_spread_3": "third over first standard deviation of the faint body",
+    "faint_arms": "as arms, for the faint body",
+    "faint_leaves": "as leaves, for the faint body",
+    "faint_forks": "as forks, for the faint body",
+    "faint_bend": "as bend, for the faint body",
+    "faint_taper": "as taper, for the faint body",
+    "depth_known": "whether the distance to the capsule is known",
+    "near_capsule": "how near the capsule the body lies on average, 1 at it, 0 far away",
+    "along_capsule": "how near the capsule its deepest tenth lies",
+}
+"""Name and meaning of each feature."""
+
+_HALF = directions(160)
+_WAYS = np.concatenate([directions(160), -directions(160)])
+_FORWARD = [d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)]
+
+
+def shape_features(
+    body: Body, *, depth_mm: NDArray[np.float32] | None, thickness_mm: float, shape: Shape | None = None
+) -> Features:
+    """Return every feature of :data:`FEATURES` for a body.
+
+    Args:
+        body: one focus, or the foci of a lesion together.
+        depth_mm: distance below the liver capsule ``(z, y, x)`` on the body's grid, or None.
+        thickness_mm: slice thickness.
+        shape: of the body, where it is known already.
+    """
+    known = describe_shape(body) if shape is None else shape
+    step, size = body.step_mm, known.diameter_mm
+    points = np.argwhere(body.mask).astype(float)
+    if len(points) > 12_000:
+        points = points[:: len(points) // 12_000 + 1]
+    out: Features = {
+        "log_size": float(np.log(size)),
+        "log_sharp": float(np.log(np.sqrt(max(size**2 - 0.5 * thickness_mm**2, 0.25 * size**2)))),
+        "blur": min(thickness_mm / size, 1.5),
+        "broad": known.diameter_2_mm / size,
+        "flat": known.diameter_3_mm / size,
+        "solid": 1 - known.hollowness,
+        "sphericity": known.sphericity,
+    }
+    out |= _spread(points)
+    out |= _thickness(body.mask, step, size)
+    out |= _ball(body, points, size / step)
+    out |= _radial(body.mask, points)
+    out |= _parts(body.mask)
+    out |= _topology(body.faint)
+    out |= _line(body.mask, size / step)
+    out |= _faint(body, size)
+    hull = known.volume_mm3 / max(1 - known.hollowness, 0.02)
+    out |= _brightness(body, hull)
+    out |= _capsule(body, depth_mm)
+    return out
+
+
+def _faint(body: Body, size: float) -> Features:
+    """The faint body beside the body: thin arms and tails show in it first."""
+    edge = outline(body.faint)
+    points = np.argwhere(body.faint).astype(float)
+    if len(points) > 12_000:
+        points = points[:: len(points) // 12_000 + 1]
+    most, least, extent = support(edge, _HALF)
+    corners = np.concatenate([edge[most] + 0.5 * _HALF, edge[least] - 0.5 * _HALF])
+    volume = float(body.faint.sum())
+    spread, line = _spread(points), _line(body.faint, size / body.step_mm)
+    return {
+        "faint_size": float(np.log((extent.max() + 1) * body.step_mm / size)),
+        "faint_volume": float(np.log(volume / body.mask.sum())),
+        "faint_solid": min(volume / max(hull_volume(corners), 1.0), 1.0),
+        "faint_arms": _radial(body.faint, points)["arms"],
+        **{f"faint_{name}": spread[name] for name in ("skew", "spread_2", "spread_3")},
+        **{f"faint_{name}": line[name] for name in ("leaves", "forks", "bend", "taper")},
+    }
+
+
+def _spread(points: F64) -> Features:
+    """Principal axes of the voxels."""
+    centred = points - points.mean(axis=0)
+    values, axes = np.linalg.eigh(centred.T @ centred / len(points) + np.eye(3) / 12)
+    sd = np.sqrt(np.maximum(values[::-1], 1e-6))
+    along = centred @ axes[:, -1]
+    skew = abs(float((along**3).mean())) / (float((along**2).mean()) ** 1.5 + 1e-6)
+    return {"spread_2": float(sd[1] / sd[0]), "spread_3": float(sd[2] / sd[0]), "skew": min(skew, 2.0)}
+
+
+def _thickness(mask: Mask, step: float, size: float) -> Features:
+    """Thickness from the distance to the outside: its mean in a plate is a quarter of the plate's thickness."""
+    inner = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1, 1:-1][mask] - 0.5 + 0.25
+    wall = 4 * float(inner.mean()) * step
+    largest = 2 * float(inner.max()) * step
+    return {
+        "log_wall": float(np.log(wall)),
+        "wall_share": wall / size,
+        "thickest": largest / size,
+        "uneven": largest / wall,
+    }
+
+
+def _ball(body: Body, points: F64, size: float) -> Features:
+    """Least-squares sphere through the body, and what of it is covered."""
+    design = np.column_stack([2 * points, np.ones(len(points))])
+    target = (points**2).sum(axis=1)
+    solution = np.linalg.solve(design.T @ design + 1e-6 * np.eye(4), design.T @ target)
+    centre = solution[:3]
+    radius = float(np.sqrt(max(float(solution[3] + centre @ centre), 0.25)))
+    gap = np.linalg.norm(points - centre, axis=1)
+    misfit = float(np.sqrt(((gap - radius) ** 2).mean())) / radius
+    if radius > 1.5 * size:
+        return {"ball_radius": 1.5, "ball_misfit": misfit, "cover": 0.0, "cover_faint": 0.0, "inner": 0.0}
+    shells = radius * np.arange(0.6, 1.45, 0.08)
+    rays = centre + shells[:, None, None] * _WAYS
+    ball = centre + radius * np.concatenate([0.15 * _WAYS[::8], 0.35 * _WAYS[::4], 0.5 * _WAYS[::2]])
+    return {
+        "ball_radius": radius / size,
+        "ball_misfit": misfit,
+        "cover": float(_look(body.mask, rays).any(axis=0).mean()),
+        "cover_faint": float(_look(body.faint, rays).any(axis=0).mean()),
+        "inner": float(_look(body.mask, ball).mean()),
+    }
+
+
+def _look(mask: Mask, where: F64) -> Mask:
+    """Return the mask at the voxels nearest to some positions; False outside."""
+    index = np.rint(where).astype(np.intp)
+    valid = ((index >= 0) & (index < mask.shape)).all(axis=-1)
+    index[~valid] = 0
+    return np.asarray(mask[index[..., 0], index[..., 1], index[..., 2]] & valid)
+
+
+def _radial(mask: Mask, points: F64) -> Features:
+    """How full the body is at several distances from its centre of mass, and into how many arms it goes out."""
+    centre = points.mean(axis=0)
+    gap = np.linalg.norm(points - centre, axis=1)
+    reach = float(np.quantile(gap, 0.98)) + 0.5
+    names = ("core", "middle", "outer", "tip")
+    out: Features = {}
+    for k, name in enumerate(names):
+        rays = centre + reach * (k / 4 + np.array([0.07, 0.18]))[:, None, None] * _WAYS
+        out[name] = float(_look(mask, rays).mean())
+    grid = np.indices(mask.shape, np.float32)
+    away = np.sqrt(sum((grid[a] - np.float32(centre[a])) ** 2 for a in range(3)))
+    ring = mask & (np.abs(away - 0.5 * reach) < max(0.12 * reach, 0.8))
+    labels, count = ndimage.label(ring, np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel())[1:] if count else np.zeros(0)
+    out["arms"] = float(np.log1p((sizes >= max(2, 0.02 * sizes.sum())).sum()))
+    return out
+
+
+def _parts(mask: Mask) -> Features:
+    """Number, size and elongation of the connected parts."""
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel())[1:]
+    real = sizes >= max(2, 0.01 * sizes.sum())
+    lines = []
+    for n in np.argsort(-sizes)[:12]:
+        part = np.argwhere(labels == n + 1).astype(float)
+        centred = part - part.mean(axis=0)
+        values = np.linalg.eigvalsh(centred.T @ centred / len(part) + np.eye(3) / 12)
+        lines.append((float(sizes[n]), 1 - float(np.sqrt(max(values[1], 1e-6) / values[2]))))
+    weight = sum(s for s, _ in lines)
+    return {
+        "parts": float(np.log(max(int(real.sum()), 1))),
+        "largest_part": float(sizes.max() / sizes.sum()),
+        "part_line": sum(s * e for s, e in lines) / weight,
+    }
+
+
+def _topology(faint: Mask) -> Features:
+    """Tunnels and closed-off cavities of the faint body (Euler number of the cubical complex)."""
+    wide = np.pad(faint, 1)
+    filled = ndimage.binary_fill_holes(wide)
+    cavity = filled & ~wide
+    holes = ndimage.label(cavity)[1]
+    parts = ndimage.label(wide, np.ones((3, 3, 3)))[1]
+    # cells of the closed complex: cubes, faces, edges, corners
+    euler = -int(wide.sum())
+    for axes, sign in (((0,), 1), ((1,), 1), ((2,), 1), ((0, 1), -1), ((0, 2), -1), ((1, 2), -1), ((0, 1, 2), 1)):
+        cell = wide
+        for axis in axes:
+            first, second = [slice(None)] * 3, [slice(None)] * 3
+            first[axis], second[axis] = slice(None, -1), slice(1, None)
+            cell = cell[tuple(first)] | cell[tuple(second)]
+        euler += sign * int(cell.sum())
+    tunnels = max(parts + holes - euler, 0)
+    return {"tunnels": float(np.log1p(tunnels)), "enclosed": float(cavity.sum() / max(filled.sum(), 1))}
+
+
+def _line(mask: Mask, size: float) -> Features:
+    """Ends, forks, bend, length and taper of the centre line, from distances along the body.
+
+    The largest part is cut into slabs of equal distance (along the body) from its far end; connected pieces of a
+    slab are the nodes of a graph (Reeb graph) whose ends and forks are counted.
+    """
+    labels, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    part = labels == int(sizes.argmax())
+    scale = 1.0
+    while part.sum() > 2500:
+        part = _halved(part)
+        scale *= 2
+    points = np.argwhere(part)
+    plain: Features = {"leaves": float(np.log(2)), "forks": 0.0, "bend": 0.0, "length": 0.5, "taper": 0.0}
+    if len(points) < 8:
+        return plain
+    graph = _neighbours(part, points)
+    start = int(((points - points.mean(axis=0)) ** 2).sum(axis=1).argmax())
+    gap = csgraph.dijkstra(graph, directed=False, indices=start)
+    far = float(gap[np.isfinite(gap)].max())
+    width = max(far / 14, 2.0)
+    slab = np.minimum((gap / width).astype(int), 200)
+    rows, columns = graph.nonzero()
+    same = slab[rows] == slab[columns]
+    n = len(points)
+    inside = sparse.coo_matrix((np.ones(same.sum()), (rows[same], columns[same])), shape=(n, n))
+    count, piece = csgraph.connected_components(inside, directed=False)
+    volume = np.bincount(piece, minlength=count).astype(float)
+    real = volume >= max(2.0, 0.01 * n)
+    ends = np.sort(np.stack([piece[rows[~same]], piece[columns[~same]]]), axis=0).astype(np.int64)
+    ends = ends[:, real[ends].all(axis=0)]
+    code = np.unique(ends[0] * count + ends[1])
+    degree = np.bincount(np.concatenate([code // count, code % count]), minlength=count)
+    out: Features = {
+        "leaves": float(np.log(max(int((degree[real] <= 1).sum()), 1))),
+        "forks": float(np.log1p(int(np.maximum(degree[real] - 2, 0).sum()))),
+        "length": min(far * scale / size, 3.0),
+    }
+    levels = int(slab.max()) + 1
+    centres = np.array([points[slab == k].mean(axis=0) for k in range(levels) if (slab == k).any()])
+    out["bend"] = _bend(centres)
+    amount = np.bincount(slab, minlength=levels).astype(float)
+    third = max(levels // 3, 1)
+    thick = amount[:third].mean() + 0.5, amount[-third:].mean() + 0.5
+    out["taper"] = abs(float(np.log(thick[0] / thick[1])))
+    return out
+
+
+def _bend(centres: F64) -> float:
+    chord = centres[-1] - centres[0]
+    length = float(np.linalg.norm(chord))
+    if len(centres) < 3 or length < 1e-6:
+        return 0.0
+    offset = np.cross(centres - centres[0], chord / length)
+    return min(float(np.linalg.norm(offset, axis=1).max()) / length, 2.0)
+
+
+def _halved(mask: Mask) -> Mask:
+    """Return a mask at half the resolution: a voxel is set where any of its eight was."""
+    wide = np.pad(mask, [(0, n % 2) for n in mask.shape])
+    z, y, x = (n // 2 for n in wide.shape)
+    return np.asarray(wide.reshape(z, 2, y, 2, x, 2).any(axis=(1, 3, 5)))
+
+
+def _neighbours(mask: Mask, points: NDArray[np.intp]) -> sparse.csr_matrix:
+    """Return the graph of touching voxels, edges weighted by distance."""
+    number = np.full([n + 2 for n in mask.shape], -1, np.int32)
+    z, y, x = points.T + 1
+    number[z, y, x] = np.arange(len(points))
+    rows, columns, weights = [], [], []
+    for dz, dy, dx in _FORWARD:
+        other = number[z + dz, y + dy, x + dx]
+        ok = other >= 0
+        rows.append(np.flatnonzero(ok))
+        columns.append(other[ok])
+        weights.append(np.full(int(ok.sum()), np.sqrt(dz * dz + dy * dy + dx * dx)))
+    n = len(points)
+    return sparse.csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(n, n))
+
+
+def _brightness(body: Body, hull_mm3: float) -> Features:
+    """Evenness of the body and number of separate bright spots."""
+    values = body.relative[body.mask]
+    grain = float(np.clip(values, 0, 1.3).std())
+    reach = 2 * max(round(1.3 / body.step_mm), 1) + 1
+    soft = body.relative
+    tops = body.mask & (soft >= ndimage.maximum_filter(soft, size=reach))
+    # a spot is separate where the brightness falls by a tenth before the next one
+    labels, _ = ndimage.label(tops)
+    count = max(int(labels.max()), 1)
+    return {
+        "grain": grain,
+        "peaks": float(np.log(count)),
+        "peak_density": float(np.log(count * 27.0 / max(hull_mm3, 27.0))),
+    }
+
+
+def _capsule(body: Body, depth_mm: NDArray[np.float32] | None) -> Features:
+    if depth_mm is None:
+        return {"depth_known": 0.0, "near_capsule": 0.0, "along_capsule": 0.0}
+    values = np.maximum(depth_mm[body.mask], 0)
+    mean, deep = float(values.mean()), float(np.quantile(values, 0.9))
+    return {
+        "depth_known": 1.0,
+        "near_capsule": float(np.exp(-mean / 4.0)),
+        "along_capsule": float(np.exp(-deep / 6.0)),
+    }
