@@ -92,7 +92,7 @@ def test_head(refused, tmp_path):
 
 
 def head() -> np.ndarray:
-    """A head in HU, ``(z, y, x)`` at 4 x 2 x 2 mm: skin, skull, brain, ventricles, eyes, sinuses, petrous bone, neck."""
+    """A head in HU, ``(z, y, x)`` at 4 x 2 x 2 mm: skin, skull, brain, eyes, sinuses, petrous bone, neck."""
     rng = np.random.default_rng(0)
     z, y, x = np.meshgrid(np.arange(-90, 110, 4), np.arange(-128, 128, 2), np.arange(-128, 128, 2), indexing="ij")
 
