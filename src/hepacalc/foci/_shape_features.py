@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
-from scipy.sparse import csgraph
+from scipy import ndimage
 
-from hepacalc.foci.shape import Body, Shape, describe_shape, directions, hull_volume, outline, support
+from hepacalc.foci._shape_line import Features, arch_features, line_features
+from hepacalc.foci.shape import SKIN, Body, Shape, describe_shape, directions, hull_volume, outline, support
 
 __all__ = ["FEATURES", "Features", "shape_features"]
 
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Features = dict[str, float]
 
 FEATURES: dict[str, str] = {
     "log_size": "log of the largest diameter in mm",
@@ -52,6 +49,11 @@ FEATURES: dict[str, str] = {
     "bend": "largest distance of the centre line from its chord, over the chord",
     "length": "length of the centre line over the largest diameter",
     "taper": "how much thicker one end is than the other, log ratio",
+    "arch": "height of the parabola through the body over its length",
+    "band": "how much broader than thick it is about that parabola",
+    "slim": "breadth about that parabola over the length",
+    "off_centre": "distance of the brightest spot from the middle of the body over the largest diameter",
+    "inner_arms": "log of the number of pieces of the faint body at a third of the reach from the brightest spot",
     "grain": "standard deviation of brightness in the body",
     "peaks": "log of the number of separate bright spots",
     "peak_density": "bright spots for each cube of twice the resolution in the hull, log",
@@ -74,7 +76,6 @@ FEATURES: dict[str, str] = {
 
 _HALF = directions(160)
 _WAYS = np.concatenate([directions(160), -directions(160)])
-_FORWARD = [d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)]
 
 
 def shape_features(
@@ -108,7 +109,9 @@ def shape_features(
     out |= _radial(body.mask, points)
     out |= _parts(body.mask)
     out |= _topology(body.faint)
-    out |= _line(body.mask, size / step)
+    out |= line_features(body.mask, size / step)
+    out |= arch_features(points)
+    out |= _hub(body, points, size / step)
     out |= _faint(body, size)
     hull = known.volume_mm3 / max(1 - known.hollowness, 0.02)
     out |= _brightness(body, hull)
@@ -123,13 +126,13 @@ def _faint(body: Body, size: float) -> Features:
     if len(points) > 12_000:
         points = points[:: len(points) // 12_000 + 1]
     most, least, extent = support(edge, _HALF)
-    corners = np.concatenate([edge[most] + 0.5 * _HALF, edge[least] - 0.5 * _HALF])
+    hull = hull_volume(np.concatenate([edge[most], edge[least]]))
     volume = float(body.faint.sum())
-    spread, line = _spread(points), _line(body.faint, size / body.step_mm)
+    spread, line = _spread(points), line_features(body.faint, size / body.step_mm)
     return {
-        "faint_size": float(np.log((extent.max() + 1) * body.step_mm / size)),
+        "faint_size": float(np.log((extent.max() + 2 * SKIN) * body.step_mm / size)),
         "faint_volume": float(np.log(volume / body.mask.sum())),
-        "faint_solid": min(volume / max(hull_volume(corners), 1.0), 1.0),
+        "faint_solid": min(volume / max(hull, 1.0), 1.0),
         "faint_arms": _radial(body.faint, points)["arms"],
         **{f"faint_{name}": spread[name] for name in ("skew", "spread_2", "spread_3")},
         **{f"faint_{name}": line[name] for name in ("leaves", "forks", "bend", "taper")},
@@ -200,18 +203,27 @@ def _radial(mask: Mask, points: F64) -> Features:
     for k, name in enumerate(names):
         rays = centre + reach * (k / 4 + np.array([0.07, 0.18]))[:, None, None] * _WAYS
         out[name] = float(_look(mask, rays).mean())
-    grid = np.indices(mask.shape, np.float32)
-    away = np.sqrt(sum((grid[a] - np.float32(centre[a])) ** 2 for a in range(3)))
-    ring = mask & (np.abs(away - 0.5 * reach) < max(0.12 * reach, 0.8))
-    labels, count = ndimage.label(ring, np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel())[1:] if count else np.zeros(0)
-    out["arms"] = float(np.log1p((sizes >= max(2, 0.02 * sizes.sum())).sum()))
+    out["arms"] = _arms(mask, centre, 0.5 * reach)
     return out
+
+
+def _arms(mask: Mask, centre: F64, radius: float) -> float:
+    """Return the log of the number of pieces that a thick sphere about a centre cuts out of a mask."""
+    half = int(np.ceil(1.3 * radius + 1))
+    box = tuple(slice(max(int(c) - half, 0), int(c) + half + 2) for c in centre)
+    part = mask[box]
+    lines = [np.arange(b.start, b.start + n) - c for b, n, c in zip(box, part.shape, centre, strict=True)]
+    away = np.sqrt(lines[0][:, None, None] ** 2 + lines[1][:, None] ** 2 + lines[2] ** 2)
+    labels, count = ndimage.label(part & (np.abs(away - radius) < max(0.24 * radius, 0.8)), np.ones((3, 3, 3)))
+    if count == 0:
+        return 0.0
+    sizes = np.bincount(labels.ravel())[1:]
+    return float(np.log1p((sizes >= max(2, 0.02 * sizes.sum())).sum()))
 
 
 def _parts(mask: Mask) -> Features:
     """Number, size and elongation of the connected parts."""
-    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    labels, _ = ndimage.label(mask, np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel())[1:]
     real = sizes >= max(2, 0.01 * sizes.sum())
     lines = []
@@ -248,86 +260,16 @@ def _topology(faint: Mask) -> Features:
     return {"tunnels": float(np.log1p(tunnels)), "enclosed": float(cavity.sum() / max(filled.sum(), 1))}
 
 
-def _line(mask: Mask, size: float) -> Features:
-    """Ends, forks, bend, length and taper of the centre line, from distances along the body.
-
-    The largest part is cut into slabs of equal distance (along the body) from its far end; connected pieces of a
-    slab are the nodes of a graph (Reeb graph) whose ends and forks are counted.
-    """
-    labels, _ = ndimage.label(mask, np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    part = labels == int(sizes.argmax())
-    scale = 1.0
-    while part.sum() > 2500:
-        part = _halved(part)
-        scale *= 2
-    points = np.argwhere(part)
-    plain: Features = {"leaves": float(np.log(2)), "forks": 0.0, "bend": 0.0, "length": 0.5, "taper": 0.0}
-    if len(points) < 8:
-        return plain
-    graph = _neighbours(part, points)
-    start = int(((points - points.mean(axis=0)) ** 2).sum(axis=1).argmax())
-    gap = csgraph.dijkstra(graph, directed=False, indices=start)
-    far = float(gap[np.isfinite(gap)].max())
-    width = max(far / 14, 2.0)
-    slab = np.minimum((gap / width).astype(int), 200)
-    rows, columns = graph.nonzero()
-    same = slab[rows] == slab[columns]
-    n = len(points)
-    inside = sparse.coo_matrix((np.ones(same.sum()), (rows[same], columns[same])), shape=(n, n))
-    count, piece = csgraph.connected_components(inside, directed=False)
-    volume = np.bincount(piece, minlength=count).astype(float)
-    real = volume >= max(2.0, 0.01 * n)
-    ends = np.sort(np.stack([piece[rows[~same]], piece[columns[~same]]]), axis=0).astype(np.int64)
-    ends = ends[:, real[ends].all(axis=0)]
-    code = np.unique(ends[0] * count + ends[1])
-    degree = np.bincount(np.concatenate([code // count, code % count]), minlength=count)
-    out: Features = {
-        "leaves": float(np.log(max(int((degree[real] <= 1).sum()), 1))),
-        "forks": float(np.log1p(int(np.maximum(degree[real] - 2, 0).sum()))),
-        "length": min(far * scale / size, 3.0),
+def _hub(body: Body, points: F64, size: float) -> Features:
+    """Where the brightest spot lies, and how many arms leave it."""
+    soft = ndimage.gaussian_filter(np.where(body.faint, body.relative, 0), 1.2 / body.step_mm, truncate=2.5)
+    hub = np.array(np.unravel_index(int(np.argmax(soft)), soft.shape), float)
+    middle = (points.max(axis=0) + points.min(axis=0)) / 2
+    reach = float(np.quantile(np.linalg.norm(points - hub, axis=1), 0.98)) + 0.5
+    return {
+        "off_centre": float(np.linalg.norm(hub - middle)) / size,
+        "inner_arms": _arms(body.faint, hub, max(reach / 3, 2.0)),
     }
-    levels = int(slab.max()) + 1
-    centres = np.array([points[slab == k].mean(axis=0) for k in range(levels) if (slab == k).any()])
-    out["bend"] = _bend(centres)
-    amount = np.bincount(slab, minlength=levels).astype(float)
-    third = max(levels // 3, 1)
-    thick = amount[:third].mean() + 0.5, amount[-third:].mean() + 0.5
-    out["taper"] = abs(float(np.log(thick[0] / thick[1])))
-    return out
-
-
-def _bend(centres: F64) -> float:
-    chord = centres[-1] - centres[0]
-    length = float(np.linalg.norm(chord))
-    if len(centres) < 3 or length < 1e-6:
-        return 0.0
-    offset = np.cross(centres - centres[0], chord / length)
-    return min(float(np.linalg.norm(offset, axis=1).max()) / length, 2.0)
-
-
-def _halved(mask: Mask) -> Mask:
-    """Return a mask at half the resolution: a voxel is set where any of its eight was."""
-    wide = np.pad(mask, [(0, n % 2) for n in mask.shape])
-    z, y, x = (n // 2 for n in wide.shape)
-    return np.asarray(wide.reshape(z, 2, y, 2, x, 2).any(axis=(1, 3, 5)))
-
-
-def _neighbours(mask: Mask, points: NDArray[np.intp]) -> sparse.csr_matrix:
-    """Return the graph of touching voxels, edges weighted by distance."""
-    number = np.full([n + 2 for n in mask.shape], -1, np.int32)
-    z, y, x = points.T + 1
-    number[z, y, x] = np.arange(len(points))
-    rows, columns, weights = [], [], []
-    for dz, dy, dx in _FORWARD:
-        other = number[z + dz, y + dy, x + dx]
-        ok = other >= 0
-        rows.append(np.flatnonzero(ok))
-        columns.append(other[ok])
-        weights.append(np.full(int(ok.sum()), np.sqrt(dz * dz + dy * dy + dx * dx)))
-    n = len(points)
-    return sparse.csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(n, n))
 
 
 def _brightness(body: Body, hull_mm3: float) -> Features:

@@ -31,7 +31,7 @@ def reasons_for(
         "nodular solid": f"compact, {100 * features['solid']:.0f} % of its hull is filled",
         "rim complete": f"a wall about {wall:.1f} mm thick over {100 * features['cover_faint']:.0f} % of a sphere",
         "rim incomplete": f"a wall about {wall:.1f} mm thick over {100 * features['cover_faint']:.0f} % of a sphere",
-        "curvilinear": f"one curved band about {wall:.1f} mm thick, bent by {100 * features['bend']:.0f} % of its chord",
+        "curvilinear": f"a curved band about {wall:.1f} mm thick, bent by {100 * features['arch']:.0f} % of its length",
         "septal": "a network of walls that encloses cells",
         "central stellate": "arms that run outwards from one centre",
         "amorphous": f"{np.expm1(features['peaks']) + 1:.0f} bright spots without a common outline",

@@ -1,7 +1,7 @@
 """Which foci belong together: parts of one rim, of one septal grid, along one duct, grains of one cluster.
 
-Each rule looks at two things a reader would look at: how far apart the foci are, and whether one simple figure (a sphere,
-a line, a grid) holds them all.
+Each rule looks at what a reader would look at: how far apart the foci are, and whether one simple figure (a sphere, a
+line, a grid) holds them all.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def placed(body: Body, start_mm: tuple[float, float, float], *, pattern: str, si
     points = np.argwhere(body.mask)
     if len(points) > 4 * MOST_POINTS:
         points = points[:: len(points) // (4 * MOST_POINTS)]
-    return Placed(points * body.step_mm + np.add(body.origin_mm, start_mm), pattern, size_mm, peak_hu)
+    where: F64 = points * body.step_mm + np.array(body.origin_mm) + np.array(start_mm)
+    return Placed(where, pattern, size_mm, peak_hu)
 
 
 def group_foci(bodies: Sequence[Placed]) -> list[Group]:
@@ -223,12 +224,12 @@ def _even(points: F64) -> F64:
 
 
 def _lines(bodies: Sequence[Placed], near: _Near, join: _Join) -> None:
-    """Join long foci that follow one another, branch from one another, or run side by side like the walls of a vessel."""
+    """Join long foci that follow one another, or run side by side like the walls of a vessel."""
     lines: dict[int, Line] = {}
-    for k, b in enumerate(bodies):
-        if b.size_mm >= 5:
-            line = fit_line(b.points_mm)
-            if line.ratio < 0.55 or b.pattern in LONG:
+    for k, focus in enumerate(bodies):
+        if focus.size_mm >= 5:
+            line = fit_line(focus.points_mm)
+            if line.ratio < 0.55 or focus.pattern in LONG:
                 lines[k] = line
     keys = list(lines)
     for n, a in enumerate(keys):

@@ -1,7 +1,7 @@
 """Which pattern of calcification a focus or a lesion shows: a probability for each, with the reasons in words.
 
-Features with a plain meaning (:mod:`hepacalc.foci._shape_features`) go into a multinomial logistic model whose coefficients stand
-in :mod:`hepacalc.foci._pattern_model`; they were fitted on digital foci blurred, sliced and made noisy as scans are.
+Features with a plain meaning (:mod:`hepacalc.foci._shape_features`) go into a multinomial logistic model. Its
+coefficients (:mod:`hepacalc.foci._pattern_model`) were fitted on digital foci, blurred, sliced and noisy as scans are.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def classify_pattern(
     """
     if depth_mm is not None and depth_mm.shape != body.mask.shape:
         raise MeasurementError(
-            f"the depth below the capsule was wanted on the grid of the body {body.mask.shape}, found {depth_mm.shape}.",
+            f"a depth below the capsule was wanted on the grid of the body {body.mask.shape}, found {depth_mm.shape}.",
             hint="Resample it with hepacalc.foci.pattern.on_body.",
         )
     known = describe_shape(body) if shape is None else shape

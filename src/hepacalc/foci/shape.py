@@ -149,15 +149,17 @@ def fine_body(
 def describe_shape(body: Body) -> Shape:
     """Return volume, diameters, sphericity, elongation, hollowness and number of parts of a body.
 
-    The surface is taken to lie a quarter of a fine voxel outside the outermost voxel centres. The area comes from how often lines
-    in 13 directions cross the surface, which has no staircase.
+    The surface is taken to lie a quarter of a fine voxel outside the outermost voxel centres. The area comes
+    from how often lines in 13 directions cross the surface, which has no staircase.
 
     Reference: Wadell 1935, J Geol 43:250 (sphericity); Lang, Ohser, Hilfer 2001, J Microsc 203:303 (area).
     """
     step = body.step_mm
     volume = float(body.mask.sum()) * step**3
-    first, second, third = _diameters(outline(body.mask), step)
-    hull = _hull_mm3(outline(body.mask) * step, step)
+    corners = outline(body.mask)
+    most, least, extent = support(corners, _WAYS)
+    first, second, third = _diameters(corners, most, least, extent, step)
+    hull = hull_volume(np.concatenate([corners[most], corners[least]])) * step**3
     area = _area(body.mask) * step**2
     sphericity = float(np.clip(np.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / area, 0, 1))
     hollow = float(np.clip(1 - volume / max(hull, volume), 0, 1))
@@ -239,9 +241,10 @@ def _height_nearby(soft: F32, inside: Mask, step: float, top: float) -> F32 | fl
     return np.asarray(np.clip(smooth, LOWEST_LOCAL_HEIGHT * top, top), np.float32)
 
 
-def _diameters(points: F64, step: float) -> tuple[float, float, float]:
+def _diameters(
+    points: F64, most: NDArray[np.intp], least: NDArray[np.intp], extent: F64, step: float
+) -> tuple[float, float, float]:
     """Return the largest Feret diameter and the extents at right angles to it, in mm."""
-    most, least, extent = support(points, _WAYS)
     best = int(extent.argmax())
     # the two ends are known now: the line between them is the diameter
     axis = points[most[best]] - points[least[best]]
@@ -262,19 +265,15 @@ def _diameters(points: F64, step: float) -> tuple[float, float, float]:
     return (first + grow) * step, (second + grow) * step, (third + grow) * step
 
 
-def _hull_mm3(points_mm: F64, step: float) -> float:
-    """Return the volume of the convex hull of voxels of edge ``step``."""
-    most, least, _ = support(points_mm, _WAYS)
-    corners = np.concatenate([points_mm[most] + SKIN * step * _WAYS, points_mm[least] - SKIN * step * _WAYS])
-    return hull_volume(corners)
-
-
-def hull_volume(points: F64) -> float:
-    """Return the volume of the convex hull of points ``(n, 3)``; 0 when they lie in a plane."""
+def hull_volume(corners: F64) -> float:
+    """Return the volume of the convex hull of voxels, in voxels, from the centres ``(n, 3)`` of its corners."""
+    points = np.unique(corners, axis=0)
     try:
-        return float(ConvexHull(points).volume)
-    except QhullError:
-        return 0.0
+        hull = ConvexHull(points)
+    except (QhullError, ValueError):
+        # flat: a plate or a line of single voxels
+        return float(len(points))
+    return float(hull.volume + SKIN * hull.area)
 
 
 def _area(mask: Mask) -> float:
