@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from hepacalc.errors import MeasurementError, UsageError
 from hepacalc.foci.calibration import calibration_for
 from hepacalc.foci.find import FociResult, find_foci
-from hepacalc.liver import detect_phase, get_segmenter, hilum_mm, liver_coverage, read_liver_mask, segment_of, vessel_reference
+from hepacalc.liver import (
+    detect_phase,
+    get_segmenter,
+    hilum_mm,
+    liver_coverage,
+    read_liver_mask,
+    segment_of,
+    vessel_reference,
+)
 from hepacalc.records import (
     Assessment,
     Calibration,
@@ -78,7 +86,7 @@ def assess(
     """
     watch = _Watch(progress)
     with watch("reading the study"):
-        volume, choice = open_study(study, series=series, allow_gaps=allow_gaps, progress=watch.inner)
+        volume, choice = open_study(os.fspath(study), series=series, allow_gaps=allow_gaps, progress=watch.inner)
     return assess_volume(
         volume,
         choice,
@@ -105,9 +113,7 @@ def assess_volume(
     """Assess a scan that is already in memory; arguments as for :func:`assess`."""
     watch = watch or _Watch(None)
     if liver_mask is not None and segmenter != "embedded":
-        raise UsageError(
-            f"both a liver mask and the segmenter {segmenter!r} were given.", hint="Give one of the two."
-        )
+        raise UsageError(f"both a liver mask and the segmenter {segmenter!r} were given.", hint="Give one of the two.")
     line = _calibration(calibration, volume)
     with watch("finding the liver"):
         if isinstance(liver_mask, LiverMask):
@@ -190,7 +196,9 @@ def _smallest(volume: Volume, noise_hu: float, fwhm_mm: float) -> Measurement:
         value = smallest_trusted_mm(noise_hu, volume.slice_thickness_mm, max(in_plane), in_plane_fwhm_mm=fwhm_mm)
     except MeasurementError as error:
         return NotMeasured(error.message)
-    return Measured(value, "mm", 0.8 * value, 1.25 * value, "solid focus of 250 HU above liver, from noise and resolution")
+    return Measured(
+        value, "mm", 0.8 * value, 1.25 * value, "solid focus of 250 HU above liver, from noise and resolution"
+    )
 
 
 def _liver(volume: Volume, liver: LiverMask, result: FociResult) -> Liver:

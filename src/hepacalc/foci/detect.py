@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hepacalc.foci.blocks import enlarge, reduce_blocks
 from hepacalc.foci.scene import F32, Mask, Scene, bulk
 from hepacalc.geometry import Slices3
 
-__all__ = ["Candidate", "detect"]
+__all__ = ["Candidate", "detect", "slow_background"]
 
 DETECTION_STEP_MM = 1.3
 SIGNIFICANCE = 5.0
@@ -56,19 +57,20 @@ class Candidate:
     at_scan_edge: bool
 
 
-def detect(scene: Scene, *, floor_hu: float = 0.0) -> tuple[Candidate, ...]:
+def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = None) -> tuple[Candidate, ...]:
     """Return bright candidates in and at the liver, brightest first.
 
     Args:
         scene: the liver.
         floor_hu: contrast above liver below which nothing is looked at (enhanced scans: to pass over small vessels).
+        vessel_hu: brightest blood of an enhanced scan; what is no brighter and long is not followed to its end.
 
     Returns:
         Candidates with disjoint regions.
     """
     factor = tuple(max(round(DETECTION_STEP_MM / d), 1) for d in scene.spacing_mm)
-    mean, brightest = _reduce(scene.hu, factor)
-    liver = _reduce(scene.liver.view(np.uint8), factor)[0] >= 0.5
+    mean, brightest = reduce_blocks(scene.hu, factor)
+    liver = reduce_blocks(scene.liver.view(np.uint8), factor)[0] >= 0.5
     step = tuple(d * f for d, f in zip(scene.spacing_mm, factor, strict=True))
     slow = slow_background(mean, liver, step, scene.parenchyma_hu, scene.spread_hu)
     near = _grow(liver, step, REACH_MM)
@@ -91,7 +93,7 @@ def detect(scene: Scene, *, floor_hu: float = 0.0) -> tuple[Candidate, ...]:
     tops = hot & (height >= ndimage.maximum_filter(height, size=window))
     where = np.argwhere(tops)
     order = np.argsort(-height[tops])
-    return _regions(_Field(scene, slow, factor), where[order], score[tops][order])
+    return _regions(_Field(scene, slow, factor, vessel_hu), where[order], score[tops][order])
 
 
 def slow_background(
@@ -100,34 +102,13 @@ def slow_background(
     """Return the slow changes of liver HU over ``hu``'s grid: outliers left out, blurred, continued outwards."""
     factor = tuple(max(round(4.0 / d), 1) for d in step)
     usable = liver & (np.abs(hu - mean) < 2.5 * spread + 10)
-    coarse_hu = _reduce(np.where(usable, hu - mean, 0).astype(np.float32), factor)[0]
-    coarse_n = _reduce(usable.astype(np.float32), factor)[0]
+    coarse_hu = reduce_blocks(np.where(usable, hu - mean, 0).astype(np.float32), factor)[0]
+    coarse_n = reduce_blocks(usable.astype(np.float32), factor)[0]
     sigma = [scale_mm / (d * f) for d, f in zip(step, factor, strict=True)]
     total = ndimage.gaussian_filter(coarse_hu, sigma, mode="constant", truncate=3)
     count = ndimage.gaussian_filter(coarse_n, sigma, mode="constant", truncate=3)
     field = (total / (count + 0.02)).astype(np.float32)
-    zoom = [n / c for n, c in zip(hu.shape, field.shape, strict=True)]
-    wide = ndimage.zoom(field, zoom, order=1, mode="nearest", grid_mode=True)
-    return np.asarray(wide[: hu.shape[0], : hu.shape[1], : hu.shape[2]] + mean, np.float32)
-
-
-def _reduce(array: NDArray[np.generic], factor: tuple[int, ...]) -> tuple[F32, F32]:
-    """Return block means and block maxima; the last block is filled by repeating the edge."""
-    pad = [(0, -n % f) for n, f in zip(array.shape, factor, strict=True)]
-    wide = np.pad(array, pad, mode="edge") if any(p[1] for p in pad) else array
-    if factor == (1, 1, 1):
-        out = np.asarray(wide, np.float32)
-        return out, out
-    total: F32 | None = None
-    top: NDArray[np.generic] | None = None
-    for i in range(factor[0]):
-        for j in range(factor[1]):
-            for k in range(factor[2]):
-                part = wide[i :: factor[0], j :: factor[1], k :: factor[2]]
-                total = part.astype(np.float32) if total is None else total + part
-                top = part if top is None else np.maximum(top, part)  # type: ignore[type-var]
-    assert total is not None and top is not None
-    return total / float(np.prod(factor)), np.asarray(top, np.float32)
+    return np.asarray(enlarge(field, factor, hu.shape) + mean, np.float32)
 
 
 def _grow(mask: Mask, step: tuple[float, ...], mm: float) -> Mask:
@@ -139,11 +120,12 @@ def _grow(mask: Mask, step: tuple[float, ...], mm: float) -> Mask:
 class _Field:
     """What flooding needs of the whole scene, made once: slow background, depth in the liver, its rim."""
 
-    def __init__(self, scene: Scene, slow: F32, factor: tuple[int, ...]) -> None:
+    def __init__(self, scene: Scene, slow: F32, factor: tuple[int, ...], vessel_hu: float | None) -> None:
         self.scene, self.slow, self.factor = scene, slow, factor
+        self.follow_above = -np.inf if vessel_hu is None else vessel_hu + max(40.0, 2.5 * scene.noise_hu)
         self.near = _grow(scene.liver.view(np.uint8), scene.spacing_mm, REACH_MM).astype(bool)
         self._coarse = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
-        liver = _reduce(scene.liver.view(np.uint8), self._coarse)[0] >= 0.5
+        liver = reduce_blocks(scene.liver.view(np.uint8), self._coarse)[0] >= 0.5
         step = [d * f for d, f in zip(scene.spacing_mm, self._coarse, strict=True)]
         padded = np.pad(liver, 1, mode="edge")
         depth = ndimage.distance_transform_edt(padded, sampling=step)[1:-1, 1:-1, 1:-1] - min(step) / 2
@@ -184,8 +166,17 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
         claimed[found.box] |= found.region
         out.append(
             Candidate(
-                peak, found.height, background, float(score), found.box, found.region, found.inside, found.depth_mm,
-                field.depth_at(peak), found.is_cut, _at_edge(scene, found.box),
+                peak,
+                found.height,
+                background,
+                float(score),
+                found.box,
+                found.region,
+                found.inside,
+                found.depth_mm,
+                field.depth_at(peak),
+                found.is_cut,
+                _at_edge(scene, found.box),
             )  # fmt: skip
         )
     return tuple(sorted(out, key=lambda c: -c.peak_hu))
@@ -234,7 +225,7 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
             for side, free in ((0, box[axis].start > 0), (-1, box[axis].stop < scene.hu.shape[axis]))
             if free and np.take(region, side, axis=axis).any()
         ]
-        if not touching:
+        if not touching or (reach_mm > 20 and height < field.follow_above):
             break
     liver = scene.liver[box]
     inside = float(liver[region].mean())

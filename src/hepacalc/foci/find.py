@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.foci.aperture import Window, measure_signal, open_window
-from hepacalc.foci.burden import count_burden, make_lesion
+from hepacalc.foci.burden import count_burden
 from hepacalc.foci.detect import Candidate, detect
-from hepacalc.foci.lesions import Placed, group_foci
-from hepacalc.foci.measure import measure_focus, measure_surroundings
-from hepacalc.foci.mimics import Blood, Verdict, judge
+from hepacalc.foci.join import LESION_KINDS, Draft, join_foci
+from hepacalc.foci.measure import measure_focus, measure_roughly, measure_surroundings
+from hepacalc.foci.mimics import Blood, Verdict, brightest_long, brightest_tree, judge, judge_vessel
 from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.resolution import in_plane_sigma_mm
 from hepacalc.foci.scene import Mask, Scene, look_at
-from hepacalc.foci.shape import Body, Shape
+from hepacalc.foci.shape import Body
 from hepacalc.records import (
     MEASUREMENTS,
     Burden,
@@ -29,8 +29,10 @@ from hepacalc.records import (
     Measured,
     Measurement,
     NotMeasured,
+    Pattern,
     Phase,
     Segment,
+    Surroundings,
     Volume,
 )
 
@@ -38,9 +40,9 @@ __all__ = ["FociResult", "find_foci"]
 
 Locate = Callable[[NDArray[np.float64]], list[Segment | NotMeasured]]
 ORDER: tuple[Kind, ...] = ("calcification", "indeterminate", "stone-like", "metal", "vessel", "outside-liver", "noise")
-LESION_KINDS = ("calcification", "indeterminate")
 MASS_KINDS = (*LESION_KINDS, "stone-like")
 MOST_OF_A_MIMIC = 20
+LEAST_INSIDE = 0.02
 METAL_CORE_HU = 1000.0
 
 
@@ -72,7 +74,7 @@ class _Found:
     """A candidate on its way to a focus."""
 
     candidate: Candidate
-    window: Window
+    window: Window | None
     verdict: Verdict
 
 
@@ -106,41 +108,58 @@ def find_foci(
     """
     sigma = in_plane_sigma_mm(volume)
     scene = look_at(volume, liver, sigma)
-    blood = _blood(phase, liver_vessel_hu)
-    candidates = detect(scene, floor_hu=_floor(scene, blood))
+    blood = _blood(scene, phase, liver_vessel_hu)
+    candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
+    # what does not touch the liver is not a candidate of the liver
+    candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE)
+    blood = _raised(scene, blood, candidates)
     found, dropped = _keep(_judge_all(scene, candidates, blood))
-    foci: list[Focus] = []
-    bodies: list[tuple[Body, Shape] | None] = []
-    for item in found:
-        focus, body = _make_focus(scene, item, calibration, blood, hilum_mm, agatston)
-        foci.append(focus)
-        bodies.append(body)
-    points = np.array([f.centroid_mm for f in foci], float).reshape(-1, 3)
-    places = locate(points) if locate is not None and foci else [NotMeasured("no segment method was given")] * len(foci)
-    foci = [replace(f, segment=place) for f, place in zip(foci, places, strict=True)]
-    foci, lesions, order = _join(scene, foci, found, bodies)
-    labels = _labels(scene, volume, [found[k] for k in order])
+    drafts = [_measure(scene, item, calibration, blood, hilum_mm, agatston) for item in found]
+    points = np.array([d.focus.centroid_mm for d in drafts], float).reshape(-1, 3)
+    if locate is not None and drafts:
+        places = locate(points)
+        drafts = [replace(d, focus=replace(d.focus, segment=s)) for d, s in zip(drafts, places, strict=True)]
+    foci, lesions, order = join_foci(scene, drafts, calibration)
+    labels = _labels(scene, volume, [found[k].candidate for k in order])
     smallest = smallest_trusted_mm(scene.noise_hu, 2.355 * sigma)
     notes = [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
     return FociResult(
         tuple(foci),
         tuple(lesions),
-        count_burden(foci, lesions, smallest),
+        count_burden(lesions, foci, smallest, calibration.relative_sd),
         labels,
         Measured(
-            scene.parenchyma_hu, "HU", scene.parenchyma_hu - 2.0, scene.parenchyma_hu + 2.0, "robust mean of the parenchyma"
+            scene.parenchyma_hu,
+            "HU",
+            scene.parenchyma_hu - 2.0,
+            scene.parenchyma_hu + 2.0,
+            "robust mean of the parenchyma",
         ),
-        Measured(scene.noise_hu, "HU", 0.95 * scene.noise_hu, 1.05 * scene.noise_hu, "one voxel against its neighbours"),
+        Measured(
+            scene.noise_hu, "HU", 0.95 * scene.noise_hu, 1.05 * scene.noise_hu, "one voxel against its neighbours"
+        ),
         tuple(notes),
     )
 
 
-def _blood(phase: Phase, liver_vessel_hu: Measurement) -> Blood:
-    """Return how bright vessels can be: the brighter of the aorta and the vessels in the liver."""
-    known = [m.value for m in (phase.vessel_hu, liver_vessel_hu) if isinstance(m, Measured)]
+def _blood(scene: Scene, phase: Phase, liver_vessel_hu: Measurement) -> Blood:
+    """Return how bright vessels can be: the brightest of the aorta and the vessels in the liver."""
     if not phase.is_contrast:
         return Blood(False, None, phase.name)
+    known = [m.value for m in (phase.vessel_hu, liver_vessel_hu) if isinstance(m, Measured)]
+    tree = brightest_tree(scene)
+    if tree is not None:
+        # veins can outshine the aorta, but not without limit: beyond that it is no blood
+        known.append(min(tree, 1.6 * max(known)) if known else min(tree, scene.parenchyma_hu + 150.0))
     return Blood(True, max(known) if known else None, phase.name)
+
+
+def _raised(scene: Scene, blood: Blood, candidates: tuple[Candidate, ...]) -> Blood:
+    """Return the reference with long structures in the liver counted as vessels, up to 1.3 times what is known."""
+    long = brightest_long(scene, candidates) if blood.is_contrast else None
+    if long is None or blood.brightest_hu is None:
+        return blood
+    return replace(blood, brightest_hu=max(blood.brightest_hu, min(long, 1.3 * blood.brightest_hu)))
 
 
 def _floor(scene: Scene, blood: Blood) -> float:
@@ -165,6 +184,10 @@ def _judge_all(scene: Scene, candidates: tuple[Candidate, ...], blood: Blood) ->
     metal: Mask | None = None
     out: list[_Found] = []
     for c in candidates:
+        plain = judge_vessel(scene, c, blood)
+        if plain is not None:
+            out.append(_Found(c, None, plain))
+            continue
         window = open_window(scene, c.box, c.region, others, c.peak_hu)
         verdict = judge(scene, c, window, blood, metal)
         if verdict.kind == "metal" and c.peak_hu >= METAL_CORE_HU:
@@ -180,8 +203,6 @@ def _keep(found: list[_Found]) -> tuple[list[_Found], dict[str, int]]:
     dropped: dict[str, int] = {}
     for kind in ORDER:
         group = [f for f in found if f.verdict.kind == kind]
-        # what never touched the liver is not a candidate of the liver
-        group = [f for f in group if kind != "outside-liver" or f.candidate.inside > 0.02 or f.candidate.depth_mm > 0]
         group.sort(key=lambda f: -f.candidate.peak_hu)
         most = len(group) if kind in MASS_KINDS or kind == "metal" else MOST_OF_A_MIMIC
         kept += group[:most]
@@ -190,28 +211,34 @@ def _keep(found: list[_Found]) -> tuple[list[_Found], dict[str, int]]:
     return kept, dropped
 
 
-def _make_focus(
+def _measure(
     scene: Scene,
     item: _Found,
     calibration: Calibration,
     blood: Blood,
     hilum_mm: tuple[float, float, float] | None,
     agatston: bool,
-) -> tuple[Focus, tuple[Body, Shape] | None]:
-    """Measure one candidate."""
+) -> Draft:
+    """Measure one candidate; what is not taken for calcium gets its size and HU only."""
     candidate, window, verdict = item.candidate, item.window, item.verdict
-    signal = measure_signal(scene, window)
-    measurements, body, shape = measure_focus(
-        scene, candidate, window, signal, calibration, is_contrast=blood.is_contrast, agatston=agatston
-    )
-    if verdict.kind not in MASS_KINDS:
-        reason = NotMeasured(f"taken for {verdict.kind}, not for calcium")
-        for name in ("mass_mg", "total_hu_mm3", "fixed_130_volume_mm3", "agatston"):
-            measurements[name] = reason
-    centroid = _centroid(scene, window)
+    taken_for = NotMeasured(f"taken for {verdict.kind}, not for calcium")
+    body = None
+    pattern: Pattern | NotMeasured = taken_for
+    surroundings: Surroundings | NotMeasured = taken_for
+    if window is not None and verdict.kind in MASS_KINDS:
+        signal = measure_signal(scene, window)
+        measurements, body = measure_focus(
+            scene, candidate, window, signal, calibration, is_contrast=blood.is_contrast, agatston=agatston
+        )
+        pattern = classify_pattern(
+            body, depth_mm=_depth(candidate, body), thickness_mm=scene.slice_thickness_mm, region_parts=1
+        )
+        surroundings = measure_surroundings(scene, window)
+    else:
+        measurements = measure_roughly(scene, candidate, taken_for)
+    centroid = _centroid(scene, candidate)
     measurements["hilum_distance_mm"] = _distance(centroid, hilum_mm)
     measurements["vessel_distance_mm"] = NotMeasured("vessels are not outlined in this version")
-    calcium_like = verdict.kind in MASS_KINDS
     focus = Focus(
         id=0,
         lesion=None,
@@ -224,23 +251,23 @@ def _make_focus(
         peak_index=_source_index(scene, candidate.peak),
         box=_source_box(scene, candidate),
         measurements={name: measurements[name] for name in MEASUREMENTS},
-        pattern=_pattern(scene, body, candidate) if calcium_like else NotMeasured(f"taken for {verdict.kind}"),
-        segment=NotMeasured("not located yet"),
-        surroundings=measure_surroundings(scene, window),
+        pattern=pattern,
+        segment=NotMeasured("no segment method was given"),
+        surroundings=surroundings,
     )
-    return focus, (body, shape)
+    return Draft(focus, window, body)
 
 
-def _pattern(scene: Scene, body: Body, candidate: Candidate):  # type: ignore[no-untyped-def]
-    """Classify the shape of one focus."""
-    return classify_pattern(body, depth_mm=None, thickness_mm=scene.slice_thickness_mm, region_parts=1)
+def _depth(candidate: Candidate, body: Body) -> NDArray[np.float32] | None:
+    """Return the depth below the capsule on the body's grid; known as one number for the focus."""
+    return np.full(body.mask.shape, candidate.depth_mm, np.float32)
 
 
-def _centroid(scene: Scene, window: Window) -> tuple[float, float, float]:
+def _centroid(scene: Scene, candidate: Candidate) -> tuple[float, float, float]:
     """Return the LPS centroid of a focus, weighted by HU above background."""
-    index = np.argwhere(window.region)
-    weight = np.clip((window.hu - window.background)[window.region], 1e-3, None)
-    middle = (index * weight[:, None]).sum(0) / weight.sum() + [b.start for b in window.box]
+    index = np.argwhere(candidate.region)
+    weight = np.clip(scene.hu[candidate.box][candidate.region] - candidate.background_hu, 1e-3, None)
+    middle = (index * weight[:, None]).sum(0) / weight.sum() + [b.start for b in candidate.box]
     x, y, z = scene.geometry.to_world(middle)
     return float(x), float(y), float(z)
 
@@ -272,41 +299,11 @@ def _source_box(scene: Scene, candidate: Candidate) -> tuple[tuple[int, int], tu
     return (int(low[0]), int(high[0])), (int(low[1]), int(high[1])), (int(low[2]), int(high[2]))
 
 
-def _join(
-    scene: Scene, foci: list[Focus], found: list[_Found], bodies: list[tuple[Body, Shape] | None]
-) -> tuple[list[Focus], list[Lesion], list[int]]:
-    """Group foci into lesions, number both, and return them with the order of the foci."""
-    members = [k for k, f in enumerate(foci) if f.kind in LESION_KINDS]
-    placed: list[Placed] = []
-    for k in members:
-        raise_body = bodies[k]
-        assert raise_body is not None
-        placed.append(_place(scene, foci[k], found[k], raise_body[0]))
-    groups = [tuple(members[i] for i in group) for group in group_foci(placed)]
-    groups.sort(key=lambda g: -sum(_value(foci[k].measurements["mass_mg"]) for k in g))
-    groups.sort(key=lambda g: all(foci[k].kind != "calcification" for k in g))
-    order = [k for g in groups for k in sorted(g, key=lambda k: -_value(foci[k].measurements["mass_mg"]))]
-    order += [k for k in range(len(foci)) if k not in set(order)]
-    number = {k: n + 1 for n, k in enumerate(order)}
-    lesion_of = {k: n + 1 for n, g in enumerate(groups) for k in g}
-    numbered = {k: replace(foci[k], id=number[k], lesion=lesion_of.get(k)) for k in order}
-    lesions = [
-        make_lesion(scene, n + 1, [numbered[k] for k in g], [found[k] for k in g], [bodies[k] for k in g])
-        for n, g in enumerate(groups)
-    ]
-    return [numbered[k] for k in order], lesions, order
-
-
-def _value(number: Measurement) -> float:
-    """Return a value for sorting; what is not measured comes last."""
-    return number.value if isinstance(number, Measured) else -1.0
-
-
-def _labels(scene: Scene, volume: Volume, found: list[_Found]) -> NDArray[np.uint16]:
+def _labels(scene: Scene, volume: Volume, found: list[Candidate]) -> NDArray[np.uint16]:
     """Return focus ids on the volume's grid."""
     labels = np.zeros(volume.hu.shape, np.uint16)
     turned = scene.turn.apply(labels)
     crop = turned[tuple(slice(s, s + n) for s, n in zip(scene.start, scene.hu.shape, strict=True))]
     for number, item in reversed(list(enumerate(found, start=1))):
-        crop[item.candidate.box][item.candidate.region] = number
+        crop[item.box][item.region] = number
     return labels

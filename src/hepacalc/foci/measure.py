@@ -9,9 +9,9 @@ from hepacalc.foci.aperture import Signal, Window
 from hepacalc.foci.detect import Candidate
 from hepacalc.foci.scene import Scene
 from hepacalc.foci.shape import Body, Shape, describe_shape, fine_body
-from hepacalc.records import Calibration, Measured, Measurement, NotMeasured, Surroundings
+from hepacalc.records import MEASUREMENTS, Calibration, Measured, Measurement, NotMeasured, Surroundings
 
-__all__ = ["integrated_mass", "measure_focus", "measure_surroundings"]
+__all__ = ["integrated_mass", "measure_focus", "measure_roughly", "measure_surroundings"]
 
 Z90 = 1.645
 FIXED_HU = 130.0
@@ -50,8 +50,8 @@ def measure_focus(
     *,
     is_contrast: bool,
     agatston: bool = False,
-) -> tuple[dict[str, Measurement], Body, Shape]:
-    """Return every measurement of one focus, its body on a fine grid and its shape.
+) -> tuple[dict[str, Measurement], Body]:
+    """Return every measurement of one focus, and its body on a fine grid.
 
     Args:
         scene: the liver.
@@ -65,10 +65,7 @@ def measure_focus(
     body = fine_body(window.hu - window.background, window.region, scene.spacing_mm)
     shape = describe_shape(body)
     out = _sizes(scene, window, shape) | _densities(scene, window, signal, calibration) | _form(shape)
-    out["capsule_distance_mm"] = Measured(
-        candidate.capsule_mm, "mm", max(candidate.capsule_mm - 3.0, 0.0), candidate.capsule_mm + 3.0,
-        "peak to the surface of the liver mask",
-    )  # fmt: skip
+    out["capsule_distance_mm"] = _capsule(candidate)
     out["fixed_130_volume_mm3"] = _fixed_threshold(scene, window, is_contrast)
     out["agatston"] = _agatston(scene, window, is_contrast, agatston)
     if candidate.at_scan_edge:
@@ -77,7 +74,34 @@ def measure_focus(
             out[name] = reason
         for name in ("sphericity", "elongation", "hollowness", "fixed_130_volume_mm3"):
             out[name] = reason
-    return out, body, shape
+    return out, body
+
+
+def measure_roughly(scene: Scene, candidate: Candidate, reason: NotMeasured) -> dict[str, Measurement]:
+    """Return size and HU of what is not taken for calcium; everything else is not measured, with the reason.
+
+    Args:
+        scene: the liver.
+        candidate: the bright structure.
+        reason: why the rest is not measured.
+    """
+    out: dict[str, Measurement] = dict.fromkeys(MEASUREMENTS, reason)
+    values = scene.hu[candidate.box][candidate.region]
+    mm3 = float(len(values)) * scene.voxel_mm3
+    out["volume_mm3"] = Measured(mm3, "mm3", 0.7 * mm3, 1.3 * mm3, "voxels at half maximum")
+    out["max_hu"] = _around(float(values.max()), scene.noise_hu, "HU", "voxel")
+    out["mean_hu"] = _around(float(values.mean()), scene.curve.at(mm3), "HU", "region at half maximum")
+    out["background_hu"] = _around(candidate.background_hu, scene.curve.at(500.0), "HU", "slow changes of the liver")
+    extent = max(n * d for n, d in zip(candidate.region.shape, scene.spacing_mm, strict=True))
+    out["diameter_mm"] = Measured(extent, "mm", 0.7 * extent, 1.1 * extent, "edge of its box")
+    out["capsule_distance_mm"] = _capsule(candidate)
+    return out
+
+
+def _capsule(candidate: Candidate) -> Measured:
+    """Return how deep the peak lies below the surface of the liver mask."""
+    depth = candidate.capsule_mm
+    return Measured(depth, "mm", max(depth - 3.0, 0.0), depth + 3.0, "peak to the surface of the liver mask")
 
 
 def _sizes(scene: Scene, window: Window, shape: Shape) -> dict[str, Measurement]:
@@ -103,9 +127,7 @@ def _sizes(scene: Scene, window: Window, shape: Shape) -> dict[str, Measurement]
     return out
 
 
-def _densities(
-    scene: Scene, window: Window, signal: Signal, calibration: Calibration
-) -> dict[str, Measurement]:
+def _densities(scene: Scene, window: Window, signal: Signal, calibration: Calibration) -> dict[str, Measurement]:
     """HU and mass; not measured where the scan cuts HU off."""
     values = window.hu[window.region]
     mm3 = float(window.region.sum()) * scene.voxel_mm3
@@ -119,7 +141,10 @@ def _densities(
         "mean_hu": _around(float(values.mean()), sd_mean, "HU", "region at half maximum"),
         "background_hu": _around(background, sd_back, "HU", "liver around it"),
         "total_hu_mm3": _around(
-            signal.total_hu_mm3, float(np.hypot(signal.noise_sd, signal.edge_sd)), "HU.mm3", "integrated above background"
+            signal.total_hu_mm3,
+            float(np.hypot(signal.noise_sd, signal.edge_sd)),
+            "HU.mm3",
+            "integrated above background",
         ),
         "mass_mg": integrated_mass(signal, calibration),
     }
@@ -127,7 +152,9 @@ def _densities(
     if clipped > 0:
         out["max_hu"] = NotMeasured(f"HU are cut off at {scene.clip_hu:.0f} in this scan")
     if clipped > LARGEST_CLIPPED_SHARE:
-        reason = NotMeasured(f"{clipped:.0%} of its voxels are cut off at {scene.clip_hu:.0f} HU: more than that is not known")
+        reason = NotMeasured(
+            f"{clipped:.0%} of its voxels are cut off at {scene.clip_hu:.0f} HU: more than that is not known"
+        )
         out["mean_hu"] = out["total_hu_mm3"] = out["mass_mg"] = reason
     return out
 
@@ -145,7 +172,9 @@ def _form(shape: Shape) -> dict[str, Measurement]:
         ("elongation", shape.elongation, 0.05),
         ("hollowness", shape.hollowness, 0.06),
     ):
-        out[name] = Measured(value, "1", max(value - Z90 * sd, 0.0), min(value + Z90 * sd, 1.0), "shape at half maximum")
+        out[name] = Measured(
+            value, "1", max(value - Z90 * sd, 0.0), min(value + Z90 * sd, 1.0), "shape at half maximum"
+        )
     out["parts"] = Measured(float(shape.parts), "1", float(shape.parts), float(shape.parts), "connected parts")
     return out
 
@@ -184,7 +213,7 @@ def measure_surroundings(scene: Scene, window: Window) -> Surroundings | NotMeas
 
     The shell's mean and texture are compared with the rest of this liver, at the noise of that volume in this scan.
     """
-    distance = ndimage.distance_transform_edt(~window.region, sampling=scene.spacing_mm)
+    distance = window.distance_mm
     shell = (distance > 3.0) & (distance <= 8.0) & window.clean & window.liver
     mm3 = float(shell.sum()) * scene.voxel_mm3
     if mm3 < 150.0:

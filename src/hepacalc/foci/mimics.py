@@ -6,17 +6,19 @@ and beside metal calcium is never called certain.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from hepacalc.foci.aperture import Window
+from hepacalc.foci.blocks import reduce_blocks
 from hepacalc.foci.detect import Candidate
-from hepacalc.foci.scene import Mask, Scene
+from hepacalc.foci.scene import Mask, Scene, bulk
 from hepacalc.records import Certainty, Kind
 
-__all__ = ["Blood", "Verdict", "judge"]
+__all__ = ["Blood", "Verdict", "brightest_long", "brightest_tree", "judge", "judge_vessel"]
 
 CALCIUM_HU = 130.0
 INDETERMINATE_HU = 90.0
@@ -57,7 +59,7 @@ class _Signs:
 
     peak_hu: float
     core_hu: float
-    core_sd_hu: float
+    margin_hu: float
     true_hu: float
     above_hu: float
     total: float
@@ -66,6 +68,7 @@ class _Signs:
     significance: float
     inside: float
     depth_mm: float
+    at_scan_edge: bool
     leaves_liver: bool
     continues_mm: float
     gas_mm: float
@@ -75,6 +78,76 @@ class _Signs:
     is_clipped: bool
     volume_mm3: float
     is_compact: bool
+
+
+def judge_vessel(scene: Scene, candidate: Candidate, blood: Blood) -> Verdict | None:
+    """Return the verdict on what is plainly a vessel, without a closer look; else None.
+
+    A vessel is no brighter than blood and either long, or goes on beyond the candidate at vessel-like brightness.
+    """
+    if not blood.is_contrast or blood.brightest_hu is None:
+        return None
+    top = blood.brightest_hu
+    core = _core_of(scene, candidate)
+    extent = _extent_mm(scene, candidate)
+    if _is_long(scene, candidate) and core <= top + 1.5 * _margin(scene):
+        reason = f"{candidate.peak_hu:.0f} HU over {extent:.0f} mm"
+    elif core <= top + _margin(scene) and (
+        _continues(scene, candidate, blood) > 6.0 or not _is_compact(scene, candidate.region)
+    ):
+        reason = f"{candidate.peak_hu:.0f} HU, and vessel-like brightness goes on beyond it"
+    else:
+        return None
+    return Verdict("vessel", "probable", 0.05, ("enhanced vessel",), (f"{reason}; blood reaches {top:.0f} HU",))
+
+
+def brightest_long(scene: Scene, candidates: Sequence[Candidate]) -> float | None:
+    """Return HU of the brightest long, tree-like structure inside the liver: on an enhanced scan, a vessel."""
+    cores = [
+        _core_of(scene, c) for c in candidates if c.inside > 0.6 and _is_long(scene, c) and _extent_mm(scene, c) >= 35.0
+    ]
+    return max(cores) if cores else None
+
+
+def _extent_mm(scene: Scene, candidate: Candidate) -> float:
+    return max(n * d for n, d in zip(candidate.region.shape, scene.spacing_mm, strict=True))
+
+
+def _is_long(scene: Scene, candidate: Candidate) -> bool:
+    return _extent_mm(scene, candidate) >= 25.0 and float(candidate.region.mean()) <= 0.35
+
+
+def _margin(scene: Scene) -> float:
+    """Return by how much calcium must be brighter than blood."""
+    return max(25.0, 2.0 * scene.curve.at(float(np.prod(scene.spacing_mm)) * 4.0))
+
+
+def _core_of(scene: Scene, candidate: Candidate) -> float:
+    """Return the peak of a candidate after averaging over about the resolution in the plane."""
+    box = tuple(slice(max(b.start - 4, 0), b.stop + 4) for b in candidate.box)
+    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.9 / d for axis, d in enumerate(scene.spacing_mm)]
+    smooth = ndimage.gaussian_filter(scene.hu[box], sigma)
+    inner = tuple(
+        slice(b.start - o.start, b.stop - o.start) for b, o in zip(candidate.box, box, strict=True)
+    )
+    return float(smooth[inner][candidate.region].max())
+
+
+def brightest_tree(scene: Scene) -> float | None:
+    """Return HU of the brightest large vessels inside the liver, at the scale of 2.6 mm; None when there are none."""
+    factor = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
+    mean = reduce_blocks(scene.hu, factor)[0]
+    liver = reduce_blocks(scene.liver.view(np.uint8), factor)[0] >= 0.8
+    sd = bulk(mean[liver])[1] if liver.any() else scene.spread_hu
+    labels, n = ndimage.label(liver & (mean > scene.parenchyma_hu + max(2.5 * sd, 20.0)), np.ones((3, 3, 3)))
+    step = np.asarray(scene.spacing_mm) * factor
+    tops: list[float] = []
+    for k, box in enumerate(ndimage.find_objects(labels), start=1):
+        part = labels[box] == k
+        extent = max((s.stop - s.start) * d for s, d in zip(box, step, strict=True))
+        if extent >= 25.0 and part.mean() < 0.35 and part.sum() * float(np.prod(step)) >= 800.0:
+            tops.append(float(np.quantile(mean[box][part], 0.97)))
+    return max(tops) if tops else None
 
 
 def judge(scene: Scene, candidate: Candidate, window: Window, blood: Blood, metal: Mask | None) -> Verdict:
@@ -106,7 +179,7 @@ def judge(scene: Scene, candidate: Candidate, window: Window, blood: Blood, meta
 def _look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> _Signs:
     """Collect what the tests need."""
     region = window.region
-    distance = ndimage.distance_transform_edt(~region, sampling=scene.spacing_mm)
+    distance = window.distance_mm
     shell = (distance > 1.5 * max(scene.sigma_mm[1:])) & (distance <= 6.0) & window.clean
     if shell.sum() < 20:
         shell = (distance > 0) & (distance <= 8.0)
@@ -123,8 +196,8 @@ def _look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> _
     total, total_sd = _rough_total(scene, window)
     return _Signs(
         peak_hu=candidate.peak_hu,
-        core_hu=_core_hu(scene, window),
-        core_sd_hu=scene.curve.at(float(np.prod(scene.spacing_mm)) * 4.0),
+        core_hu=_core_of(scene, candidate),
+        margin_hu=_margin(scene),
         true_hu=_true_height(scene, window, total) + behind,
         above_hu=candidate.peak_hu - behind,
         total=total,
@@ -133,6 +206,7 @@ def _look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> _
         significance=candidate.significance,
         inside=candidate.inside,
         depth_mm=candidate.depth_mm,
+        at_scan_edge=candidate.at_scan_edge,
         leaves_liver=_leaves_liver(scene, candidate),
         continues_mm=_continues(scene, candidate, blood) if blood.is_contrast else 0.0,
         gas_mm=gas_mm,
@@ -145,16 +219,12 @@ def _look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> _
     )
 
 
-def _core_hu(scene: Scene, window: Window) -> float:
-    """Return the peak after averaging over about the resolution in the plane, so that noise does not lift it."""
-    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.9 / d for axis, d in enumerate(scene.spacing_mm)]
-    return float(ndimage.gaussian_filter(window.hu, sigma)[window.region].max())
-
-
 def _rough_total(scene: Scene, window: Window) -> tuple[float, float]:
     """Return the sum of HU above background over the region and a rim, and its noise, in HU mm^3."""
-    rim = ndimage.binary_dilation(window.region, ndimage.generate_binary_structure(3, 1)) & (window.clean | window.region)
-    near = ndimage.distance_transform_edt(~window.region, sampling=scene.spacing_mm) <= 2.0 * max(scene.sigma_mm[1:])
+    rim = ndimage.binary_dilation(window.region, ndimage.generate_binary_structure(3, 1)) & (
+        window.clean | window.region
+    )
+    near = window.distance_mm <= 2.0 * max(scene.sigma_mm[1:])
     aperture = rim | (near & ~window.clean)
     mm3 = float(aperture.sum()) * scene.voxel_mm3
     total = float((window.hu - window.background)[aperture].sum()) * scene.voxel_mm3
@@ -179,6 +249,8 @@ def _true_height(scene: Scene, window: Window, total: float) -> float:
 def _is_compact(scene: Scene, region: Mask) -> bool:
     """Whether a region is about as long as it is wide, given thick slices."""
     extent = [n * d for n, d in zip(region.shape, scene.spacing_mm, strict=True)]
+    if max(extent) > 25.0 or (max(extent) > 12.0 and region.mean() < 0.3):
+        return False
     in_plane = [e for axis, e in enumerate(extent) if axis != scene.slice_axis]
     along = extent[scene.slice_axis]
     wide = max(in_plane)
@@ -310,13 +382,19 @@ def _edge_doubts(signs: _Signs) -> list[str]:
     return doubts
 
 
+def _may_be_chest_wall(signs: _Signs, mimic: list[str]) -> bool:
+    """Whether a shallow focus has so little liver around it, or ends at the scan's edge, that a rib is as likely."""
+    shallow = "rib or costal cartilage" in mimic and signs.depth_mm < 4.0
+    return shallow and (signs.liver_share < 0.4 or signs.at_scan_edge)
+
+
 def _on_plain(signs: _Signs) -> Verdict:
     """Without contrast medium: calcium by its HU, with partial volume allowed for."""
     floor = max(CALCIUM_HU, signs.peak_hu - signs.above_hu + max(45.0, 1.5 * signs.noise_hu))
     reasons = [f"{signs.peak_hu:.0f} HU, {signs.above_hu:.0f} HU above the liver around it, no contrast medium"]
     mimic = _edge_doubts(signs)
-    if "rib or costal cartilage" in mimic and signs.depth_mm < 4.0 and signs.liver_share < 0.4:
-        reasons.append("thin and at the edge of the liver: it may belong to the chest wall")
+    if _may_be_chest_wall(signs, mimic):
+        reasons.append("at the edge of the liver and of what can be followed: it may belong to the chest wall")
         return Verdict("indeterminate", "possible", 0.35, tuple(mimic), tuple(reasons))
     if signs.peak_hu >= floor and signs.significance >= 6.0 and signs.core_hu >= floor - 15:
         sure = signs.significance >= 9.0 and not mimic and signs.gas_mm > 4.0 and signs.above_hu > 3 * signs.noise_hu
@@ -325,10 +403,11 @@ def _on_plain(signs: _Signs) -> Verdict:
     if signs.true_hu >= floor + 60 and signs.is_compact and signs.significance >= 6.0 and signs.sureness >= 5.0:
         reasons.append(f"compact: partial volume has lowered it from about {min(signs.true_hu, 3000):.0f} HU")
         return Verdict("calcification", "probable", 0.7, (*mimic, "noise"), tuple(reasons))
-    if signs.peak_hu >= INDETERMINATE_HU or signs.true_hu >= floor:
+    seen = signs.significance >= 6.3 or (signs.significance >= 5.5 and signs.sureness >= 4.0)
+    if seen and (signs.peak_hu >= INDETERMINATE_HU or signs.true_hu >= floor):
         reasons.append("too faint or too small to tell")
         return Verdict("indeterminate", "possible", 0.4, (*mimic, "dense bile", "haemorrhage", "noise"), tuple(reasons))
-    return Verdict("noise", "possible", 0.1, ("noise",), (*reasons, "below 90 HU"))
+    return Verdict("noise", "possible", 0.1, ("noise",), (*reasons, "no clearer than noise"))
 
 
 def _on_contrast(signs: _Signs, blood: Blood) -> Verdict:
@@ -342,10 +421,9 @@ def _on_contrast(signs: _Signs, blood: Blood) -> Verdict:
     )  # fmt: skip
     reasons.append("contrast medium is in the scan, so calcium is not certain")
     mimic = ["enhanced vessel", *_edge_doubts(signs)]
-    margin = max(25.0, 2.0 * signs.core_sd_hu)
-    if signs.core_hu > top + margin and signs.significance >= 6.5:
-        if "rib or costal cartilage" in mimic and signs.depth_mm < 4.0 and signs.liver_share < 0.4:
-            reasons.append("thin and at the edge of the liver: it may belong to the chest wall")
+    if signs.core_hu > top + signs.margin_hu and signs.significance >= 6.5:
+        if _may_be_chest_wall(signs, mimic):
+            reasons.append("at the edge of the liver and of what can be followed: it may belong to the chest wall")
             return Verdict("indeterminate", "possible", 0.3, tuple(mimic), tuple(reasons))
         return Verdict("calcification", "probable", 0.8, tuple(mimic), (*reasons, "brighter than any vessel"))
     if signs.continues_mm > 6.0 or not signs.is_compact:

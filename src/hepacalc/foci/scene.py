@@ -102,7 +102,9 @@ def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float) -> Scene
     mask = turn.apply(liver.mask)
     found = ndimage.find_objects(mask.view(np.int8))
     if not found or found[0] is None:
-        raise MeasurementError("a liver mask was wanted to look for foci in, but it is empty.", hint="Give another mask.")
+        raise MeasurementError(
+            "a liver mask was wanted to look for foci in, but it is empty.", hint="Give another mask."
+        )
     spacing = turn.geometry.spacing_mm
     box = tuple(
         slice(max(s.start - int(np.ceil(MARGIN_MM / d)), 0), min(s.stop + int(np.ceil(MARGIN_MM / d)), n))
@@ -152,13 +154,13 @@ def _core(liver: Mask, spacing: tuple[float, float, float], depth_mm: float = 5.
 
 
 def _noise(
-    hu: F32, core: Mask, spacing: tuple[float, float, float], mean: float, spread: float, blocks: int = 24
+    hu: F32, core: Mask, spacing: tuple[float, float, float], mean: float, spread: float, blocks: int = 14
 ) -> tuple[float, NoiseCurve]:
     """Measure noise in blocks of parenchyma: of one voxel, and of compact regions against their surroundings."""
     rng = np.random.default_rng(20260101)
     points = np.argwhere(core[::2, ::4, ::4]) * (2, 4, 4)
     half = [max(int(round(16 / d)), 2) for d in spacing]
-    sizes = (0.0, 2.0, 3.0, 5.0, 8.0, 12.0)
+    sizes = (0.0, 2.5, 5.0, 8.0, 12.0)
     collected: list[list[NDArray[np.floating]]] = [[] for _ in sizes]
     volumes = np.zeros(len(sizes))
     fine: list[NDArray[np.floating]] = []
@@ -181,7 +183,9 @@ def _noise(
             if n == 0:
                 middle = ndimage.median_filter(block, size=(1, 5, 5))
                 fine.append((block - middle)[ok])
-    sd = np.array([1.4826 * np.median(np.abs(np.concatenate(c))) if sum(map(len, c)) > 50 else np.nan for c in collected])
+    sd = np.array(
+        [1.4826 * np.median(np.abs(np.concatenate(c))) if sum(map(len, c)) > 50 else np.nan for c in collected]
+    )
     good = np.isfinite(sd) & (volumes > 0)
     one = float(bulk(np.concatenate(fine))[1]) if fine and sum(map(len, fine)) > 50 else spread
     if not good.any():

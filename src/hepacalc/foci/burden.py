@@ -1,0 +1,62 @@
+"""The whole liver in a line: how many lesions of which kind, and how much calcium."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hepacalc.records import Burden, Focus, Lesion, Measured, Measurement, NotMeasured
+
+__all__ = ["add_up", "count_burden"]
+
+
+def add_up(numbers: Sequence[Measurement], unit: str, what: str, *, shared_sd: float = 0.0) -> Measurement:
+    """Return the sum of measured numbers with its interval.
+
+    Errors of single foci are taken as independent; an error that all share (the calibration line) adds up fully.
+
+    Args:
+        numbers: what to add; one that is not measured makes the sum not measured, with its reason.
+        unit: of the sum.
+        what: method, in words.
+        shared_sd: relative standard deviation that all of them share.
+    """
+    if not numbers:
+        return Measured(0.0, unit, 0.0, 0.0, what)
+    known = [n for n in numbers if isinstance(n, Measured)]
+    if len(known) < len(numbers):
+        reasons = sorted({n.reason for n in numbers if isinstance(n, NotMeasured)})
+        return NotMeasured(
+            f"{len(numbers) - len(known)} of {len(numbers)} parts could not be measured: {'; '.join(reasons)}"
+        )
+    values = np.array([n.value for n in known])
+    half = np.array([(n.high - n.low) / 2 for n in known])
+    shared = 1.645 * shared_sd * np.abs(values)
+    own = np.sqrt(np.clip(half**2 - shared**2, 0, None))
+    total = float(values.sum())
+    width = float(np.sqrt((own**2).sum() + shared.sum() ** 2))
+    return Measured(total, unit, total - width, total + width, what)
+
+
+def count_burden(
+    lesions: Sequence[Lesion], foci: Sequence[Focus], smallest: Measurement, calibration_sd: float
+) -> Burden:
+    """Return the burden of a liver.
+
+    Args:
+        lesions: all lesions.
+        foci: all foci, mimics included.
+        smallest: smallest focus that this scan would show.
+        calibration_sd: relative standard deviation of the calibration line, shared by all masses.
+    """
+    calcified = [n for n in lesions if n.kind == "calcification"]
+    return Burden(
+        len(calcified),
+        sum(n.certainty == "certain" for n in calcified),
+        sum(n.kind == "indeterminate" for n in lesions),
+        sum(f.lesion is None for f in foci),
+        add_up([n.mass_mg for n in calcified], "mg", "sum over calcified lesions", shared_sd=calibration_sd),
+        add_up([n.volume_mm3 for n in calcified], "mm3", "sum over calcified lesions"),
+        smallest,
+    )
