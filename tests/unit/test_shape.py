@@ -51,7 +51,8 @@ def test_ball(spacing: Spacing, diameter: float) -> None:
     assert shape.elongation < 0.1
     assert shape.hollowness < 0.09
     assert shape.parts == 1
-    assert shape.volume_mm3 == pytest.approx(np.pi / 6 * diameter**3, rel=0.08)
+    # half height of a blurred ball lies a little inside its surface
+    assert shape.volume_mm3 / (np.pi / 6 * diameter**3) == pytest.approx(0.93, abs=0.13)
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -59,7 +60,7 @@ def test_thin_shell_is_hollow(spacing: Spacing) -> None:
     shape = describe_shape(scanned(ball(30, wall=1.5), spacing))
     assert shape.hollowness > 0.55
     assert shape.sphericity < 0.5
-    assert shape.diameter_mm == pytest.approx(30, abs=1.5)
+    assert shape.diameter_mm == pytest.approx(30, abs=0.6 + spacing[0])
     assert shape.elongation < 0.08
 
 
@@ -70,6 +71,21 @@ def test_line_is_long() -> None:
     assert shape.diameter_mm == pytest.approx(14, abs=1.2)
     assert shape.diameter_3_mm < 3.5
     assert shape.diameter_mm >= shape.diameter_2_mm >= shape.diameter_3_mm - 0.7
+
+
+def solid(mask: np.ndarray) -> Body:
+    return Body(mask, 0.5, (0.0, 0.0, 0.0), mask.astype(np.float32), mask)
+
+
+def test_cube_has_the_sphericity_of_a_cube() -> None:
+    mask = np.zeros((40, 40, 40), bool)
+    mask[8:32, 8:32, 8:32] = True
+    shape = describe_shape(solid(mask))
+    # 13 directions see flat faces along the grid 10 % too small, the worst there is
+    assert (np.pi / 6) ** (1 / 3) <= shape.sphericity <= 0.9
+    assert shape.volume_mm3 == pytest.approx(12**3)
+    assert shape.hollowness < 0.02
+    assert shape.diameter_mm == pytest.approx(12 * 3**0.5, abs=0.7)
 
 
 def test_two_parts_are_counted() -> None:

@@ -55,7 +55,7 @@ FEATURES: dict[str, str] = {
     "off_centre": "distance of the brightest spot from the middle of the body over the largest diameter",
     "inner_arms": "log of the number of pieces of the faint body at a third of the reach from the brightest spot",
     "grain": "standard deviation of brightness in the body",
-    "peaks": "log of the number of separate bright spots",
+    "peaks": "log of the number of local maxima of brightness, 1.3 mm apart or more",
     "peak_density": "bright spots for each cube of twice the resolution in the hull, log",
     "faint_size": "log of the diameter of the faint body over that of the body",
     "faint_volume": "log of its volume over that of the body",
@@ -279,7 +279,6 @@ def _brightness(body: Body, hull_mm3: float) -> Features:
     reach = 2 * max(round(1.3 / body.step_mm), 1) + 1
     soft = body.relative
     tops = body.mask & (soft >= ndimage.maximum_filter(soft, size=reach))
-    # a spot is separate where the brightness falls by a tenth before the next one
     labels, _ = ndimage.label(tops)
     count = max(int(labels.max()), 1)
     return {
