@@ -51,7 +51,7 @@ def steps(text: str) -> tuple[list[Step], list[str]]:
 
 def prepare(folder: Path) -> None:
     """Write the patient, his liver and his assessment."""
-    _hepacalc(f"phantom -o {folder / 'made'} --slice-mm 4 --pixel-mm 1.4 --seed 3", folder)
+    _hepacalc(f"phantom -o {folder / 'made'} --slice-mm 5 --pixel-mm 1.8 --seed 3", folder)
     (folder / "made" / "dicom").rename(folder / "ct-folder")
     (folder / "made" / "truth-liver.nii.gz").rename(folder / "liver.nii.gz")
     shutil.rmtree(folder / "made")

@@ -1,0 +1,107 @@
+"""The scripts that a laptop and CI run."""
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "scripts"
+
+
+def load(name: str) -> dict:
+    return runpy.run_path(str(SCRIPTS / name))
+
+
+def test_bench_lists_its_areas_when_one_is_unknown():
+    for arguments in ((), ("nothing",)):
+        done = subprocess.run(
+            [sys.executable, str(SCRIPTS / "bench.py"), *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "reading" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+
+
+def test_bench_prints_one_object_a_line(tmp_path, capsys, monkeypatch):
+    bench = load("bench.py")
+    (tmp_path / "benchmarks").mkdir()
+    rows = [{"name": "a", "value": 1.23456, "unit": "s", "target": "<= 2", "ok": True, "more": 1}, {"name": "b"}]
+    (tmp_path / "benchmarks" / "small.py").write_text(f"def rows():\n    return {rows!r}\n")
+    (tmp_path / "benchmarks" / "helper.py").write_text("def other():\n    return 1\n")
+    main = bench["main"]
+    monkeypatch.setitem(main.__globals__, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert bench["areas"]() == ["small"]
+    monkeypatch.setattr(sys, "argv", ["bench", "small", "--json"])
+    monkeypatch.delitem(sys.modules, "benchmarks", raising=False)
+    assert main() == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == rows[0]
+    assert lines[1] == {"name": "b", "value": None, "unit": None, "target": None, "ok": None}
+    monkeypatch.setattr(sys, "argv", ["bench", "small"])
+    assert main() == 0
+    assert re.search(r"ok +a +1\.235 +s +<= 2\n", capsys.readouterr().out)
+    monkeypatch.delitem(sys.modules, "benchmarks", raising=False)
+    monkeypatch.delitem(sys.modules, "benchmarks.small", raising=False)
+
+
+def test_quote_fills_only_its_own_mark():
+    quote = load("quote")
+    rows = [{"name": "found | all", "value": 0.953, "unit": "1", "target": ">= 0.95", "ok": True},
+            {"name": "time", "value": None, "unit": "s", "target": None, "ok": False}]  # fmt: skip
+    table = quote["table"](rows)
+    assert "| found \\| all | 0.953 | >= 0.95 | reached |" in table
+    assert "| time | - | - | **missed** |" in table
+    text = "a\n<!-- bench:x -->\nold\n<!-- end bench -->\nb\n<!-- bench:y -->\nkept\n<!-- end bench -->\n"
+    once = quote["fill"](text, "x", table)
+    assert once == text.replace("old", table)
+    assert quote["fill"](once, "x", table) == once
+
+
+def test_readme_has_a_place_for_the_figures():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for area in ("accuracy", "speed"):
+        assert re.search(rf"<!-- bench:{area} -->\n.+?<!-- end bench -->", readme, re.DOTALL)
+
+
+def test_examples_are_taken_apart():
+    steps = load("docs_examples.py")["steps"]
+    text = (
+        "x\n```python\na = 1\n```\n```sh\nmake demo\nhepacalc assess a \\\n  -o b\n```\n"
+        "<!-- not run: needs x -->\n```sh\nhepacalc assess c\n```\n```text\nhepacalc d\n```\n"
+    )
+    found, passed = steps(text)
+    assert [(step.line, step.is_python) for step in found] == [(3, True), (6, False)]
+    assert found[0].code == "a = 1\n"
+    assert found[1].code.split() == ["hepacalc", "assess", "a", "-o", "b"]
+    assert passed == ["needs x"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts")
+@pytest.mark.parametrize("name", ["setup", "demo", "test", "check", "bench", "../.ci/run"])
+def test_shell_scripts_are_runnable_and_parse(name):
+    path = (SCRIPTS / name).resolve()
+    assert os.access(path, os.X_OK)
+    assert "set -euo pipefail" in path.read_text("utf-8")
+    subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shell scripts")
+def test_setup_refuses_what_it_does_not_know():
+    for arguments, environment in ((["all"], {}), (["run"], {"VENV": "no-such-folder"})):
+        done = subprocess.run(
+            [str(SCRIPTS / "setup"), *arguments],
+            capture_output=True,
+            text=True,
+            env=os.environ | environment,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "scripts/setup:" in done.stderr
