@@ -54,6 +54,8 @@ FEATURES: dict[str, str] = {
     "slim": "breadth about that parabola over the length",
     "off_centre": "distance of the brightest spot from the middle of the body over the largest diameter",
     "inner_arms": "log of the number of pieces of the faint body at a third of the reach from the brightest spot",
+    "fade": "log of mean brightness within a third of the reach of the faint body over that between one and two thirds",
+    "gather": "brightness-weighted spread of the faint body over its reach",
     "grain": "standard deviation of brightness in the body",
     "peaks": "log of the number of local maxima of brightness, 1.3 mm apart or more",
     "peak_density": "bright spots for each cube of twice the resolution in the hull, log",
@@ -261,14 +263,26 @@ def _topology(faint: Mask) -> Features:
 
 
 def _hub(body: Body, points: F64, size: float) -> Features:
-    """Where the brightest spot lies, and how many arms leave it."""
+    """Where the brightest spot lies, how many arms leave it, and how fast the brightness falls off around the middle."""
     soft = ndimage.gaussian_filter(np.where(body.faint, body.relative, 0), 1.2 / body.step_mm, truncate=2.5)
     hub = np.array(np.unravel_index(int(np.argmax(soft)), soft.shape), float)
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
     reach = float(np.quantile(np.linalg.norm(points - hub, axis=1), 0.98)) + 0.5
+    where = np.argwhere(body.faint)
+    weight = np.clip(body.relative[body.faint], 0, 1.2)
+    centre = weight @ where / weight.sum()
+    gap = np.linalg.norm(where - centre, axis=1)
+    wide = float(np.quantile(gap, 0.98)) + 0.5
+    light = []
+    for low in (0.05, 0.4):
+        rays = centre + wide * (low + np.array([0.0, 0.12, 0.25]))[:, None, None] * _WAYS
+        index = np.clip(np.rint(rays), 0, np.array(body.mask.shape) - 1).astype(np.intp)
+        light.append(float(np.clip(body.relative[index[..., 0], index[..., 1], index[..., 2]], 0, 1.2).mean()) + 0.02)
     return {
         "off_centre": float(np.linalg.norm(hub - middle)) / size,
         "inner_arms": _arms(body.faint, hub, max(reach / 3, 2.0)),
+        "fade": float(np.log(light[0] / light[1])),
+        "gather": float(np.sqrt(weight @ gap**2 / weight.sum())) / wide,
     }
 
 

@@ -164,11 +164,11 @@ class _Near:
 
 def _grains(bodies: Sequence[Placed], join: _Join) -> None:
     """Join many small foci that lie close together; two or three are no cluster."""
-    small = [k for k, b in enumerate(bodies) if b.size_mm <= GRAIN_MM or b.pattern == "amorphous"]
+    small = [k for k, b in enumerate(bodies) if b.size_mm <= GRAIN_MM or b.pattern in ("punctate", "amorphous")]
     if len(small) < 2:
         return
     centres = np.array([bodies[k].points_mm.mean(axis=0) for k in small])
-    reach = np.array([bodies[k].size_mm / 2 if bodies[k].size_mm > GRAIN_MM else 0.0 for k in small])
+    reach = np.array([bodies[k].size_mm / 2 if bodies[k].pattern == "amorphous" else 0.0 for k in small])
     cluster = _Join(len(small))
     for a, b in cKDTree(centres).query_pairs(GRAIN_GAP_MM + 2 * float(reach.max())):
         if np.linalg.norm(centres[a] - centres[b]) - reach[a] - reach[b] <= GRAIN_GAP_MM:
@@ -177,7 +177,7 @@ def _grains(bodies: Sequence[Placed], join: _Join) -> None:
         found = [small[k] for k in group.members]
         if len(found) >= FEWEST_GRAINS or any(bodies[k].pattern == "amorphous" for k in found):
             for k in found[1:]:
-                join(found[0], k, f"{len(found)} small foci at most {GRAIN_GAP_MM:g} mm apart, like sand")
+                join(found[0], k, f"{len(found)} foci at most {GRAIN_GAP_MM:g} mm apart, like sand")
 
 
 def _grids(bodies: Sequence[Placed], near: _Near, join: _Join) -> None:
