@@ -23,7 +23,7 @@ from hepacalc.report import CSV_COLUMNS, OUTPUTS
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A digital patient made by the command line."""
     folder = tmp_path_factory.mktemp("patient") / "made"
-    done = hepacalc("phantom", "-o", folder, "--slice-mm", 4, "--pixel-mm", 1.4, "--seed", 3)
+    done = hepacalc("phantom", "-o", folder, "--slice-mm", 5, "--pixel-mm", 1.8, "--seed", 3)
     assert done.status == 0, done.err
     assert str(folder / "dicom") in done.out
     return folder
