@@ -10,12 +10,12 @@ import sys
 from typing import Any
 
 import numpy as np
-from matching import NON_CONTRAST, PORTAL, SHARED, Match, expert_liver, match, real_scan, row, walk
 
 from hepacalc.liver import get_segmenter
 from hepacalc.phantom import FocusSpec, draw_scene, insert_foci, random_specs, scan
 from hepacalc.records import PATTERNS, Assessment, LiverMask, Measured
 from hepacalc.study import open_study
+from matching import NON_CONTRAST, PORTAL, SHARED, Match, expert_liver, match, real_scan, row, walk
 
 SEEDS = (11, 12, 13)
 FOCI_A_SCAN = 14
@@ -70,7 +70,12 @@ def _insert_all(scans: dict[str, str], phase: str) -> tuple[list[Match], list[in
             inserted = insert_foci(volume, liver, specs, rng)
             found = walk(inserted.volume)
             part, extra = match(
-                inserted.truth.foci, found, scan=name, phase=phase, thickness_mm=volume.slice_thickness_mm, source="inserted"
+                inserted.truth.foci,
+                found,
+                scan=name,
+                phase=phase,
+                thickness_mm=volume.slice_thickness_mm,
+                source="inserted",
             )
             matches += part
             false.append(len(extra))
@@ -99,8 +104,16 @@ def as_is_rows() -> list[dict[str, Any]]:
 
 def _stent_is_metal(found: Assessment) -> bool:
     """Whether everything over 1500 HU at the liver is called metal."""
-    bright = [f for f in found.foci if isinstance(f.measurements["max_hu"], Measured) and f.measurements["max_hu"].value > 1500]
-    return bool(bright) and all(f.kind in ("metal", "outside-liver") for f in bright) and any(f.kind == "metal" for f in bright)
+    bright = [
+        f
+        for f in found.foci
+        if isinstance(f.measurements["max_hu"], Measured) and f.measurements["max_hu"].value > 1500
+    ]
+    return (
+        bool(bright)
+        and all(f.kind in ("metal", "outside-liver") for f in bright)
+        and any(f.kind == "metal" for f in bright)
+    )
 
 
 # ------------------------------------------------------------------ phantoms
@@ -148,7 +161,7 @@ def _scan_phantom(seed: int, specs: list[FocusSpec], slice_mm: float) -> list[Ma
 
 
 def _by_lesion(found: Assessment) -> Assessment:
-    """Return the assessment with each lesion of several foci told as one focus (pattern, place and mass of the whole)."""
+    """Return the assessment with each lesion told as one focus: pattern, place and mass of the whole."""
     from dataclasses import replace
 
     foci = []
@@ -157,7 +170,9 @@ def _by_lesion(found: Assessment) -> Assessment:
         first = by_id[lesion.focus_ids[0]]
         numbers = first.measurements | {"mass_mg": lesion.mass_mg, "volume_mm3": lesion.volume_mm3}
         foci.append(
-            replace(first, centroid_mm=lesion.centroid_mm, pattern=lesion.pattern, measurements=numbers, kind=lesion.kind)
+            replace(
+                first, centroid_mm=lesion.centroid_mm, pattern=lesion.pattern, measurements=numbers, kind=lesion.kind
+            )
         )
     return replace(found, foci=tuple(foci))
 

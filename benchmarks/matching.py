@@ -79,7 +79,7 @@ def match(
 ) -> tuple[list[Match], list[Focus]]:
     """Match true foci with found ones, nearest first; return matches and calcifications that match nothing.
 
-    A focus is found when a focus called calcification or indeterminate has its centre within 4 mm, or within half of the
+    A focus is found when one called calcification or indeterminate has its centre within 4 mm, or within half of the
     true diameter where that is more; parts of one true focus are not counted as false.
     """
     named = [f for f in assessment.foci if f.kind in ("calcification", "indeterminate")]
@@ -97,9 +97,7 @@ def match(
             partner[t] = f
             taken.add(f)
     by_id = {f.id: f for f in named}
-    matches = [
-        Match(t, by_id.get(partner.get(t.id, -1)), scan, phase, thickness_mm, source) for t in truths
-    ]
+    matches = [Match(t, by_id.get(partner.get(t.id, -1)), scan, phase, thickness_mm, source) for t in truths]
     return matches, [f for f in named if f.kind == "calcification" and f.id not in near_truth]
 
 

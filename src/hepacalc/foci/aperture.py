@@ -275,9 +275,9 @@ def _local_height(fine: F32, window: Window, factor: tuple[int, int, int], scene
     extent = [n * d for n, d in zip(window.region.shape, scene.spacing_mm, strict=True)]
     if max(extent) < 2 * SHELL_MM + 6 * max(scene.sigma_mm) + 8:
         return float(np.quantile(fine[fine >= fine.max() * 0.9], 0.5))
-    size = [max(int(round(5.0 / d * f)) | 1, 3) for d, f in zip(scene.spacing_mm, factor, strict=True)]
+    size = [max(round(5.0 / d * f) | 1, 3) for d, f in zip(scene.spacing_mm, factor, strict=True)]
     top = ndimage.maximum_filter(fine, size=size)
-    return np.maximum(ndimage.uniform_filter(top, size), 0.3 * float(fine.max()))
+    return np.asarray(np.maximum(ndimage.uniform_filter(top, size), 0.3 * float(fine.max())), np.float32)
 
 
 def _blur(body: F32, scene: Scene, factor: tuple[int, int, int], shape: tuple[int, ...]) -> F32:
@@ -296,7 +296,7 @@ def _blur(body: F32, scene: Scene, factor: tuple[int, int, int], shape: tuple[in
         # value at the centre of each voxel: mean of the middle one or two fine samples
         low = np.arange(n) * f + (f - 1) // 2
         high = np.arange(n) * f + f // 2
-        out = (np.take(out, low, axis) + np.take(out, high, axis)) / 2
+        out = np.asarray((np.take(out, low, axis) + np.take(out, high, axis)) / 2, np.float32)
     return np.asarray(out, np.float32)
 
 

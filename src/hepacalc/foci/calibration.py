@@ -3,7 +3,8 @@
 The slope at 120 kV is the figure of the project's measuring design (0.80 mg/mL per HU). The others follow from
 published ratios of calcium attenuation to 120 kV: 0.88 at 100 kV and 0.63 at 70 kV ("Coronary artery calcium
 scoring at lower tube voltages", 2021, abstract read); 80, 90, 110 and 130 kV are interpolated and 140 kV is
-extrapolated between them, which is a working estimate. A site that has scanned a calibration phantom should use its own line.
+extrapolated between them, which is a working estimate. A site that has scanned a calibration phantom should use its own
+line.
 """
 
 from __future__ import annotations

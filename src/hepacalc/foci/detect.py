@@ -177,7 +177,7 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
                 field.depth_at(peak),
                 found.is_cut,
                 _at_edge(scene, found.box),
-            )  # fmt: skip
+            )
         )
     return tuple(sorted(out, key=lambda c: -c.peak_hu))
 
@@ -186,7 +186,8 @@ def _climb(scene: Scene, block: tuple[slice, ...]) -> tuple[int, int, int]:
     """Return the brightest native voxel in a detection voxel."""
     part = scene.hu[block]
     at = np.unravel_index(int(np.argmax(part)), part.shape)
-    return tuple(int(a) + s.start for a, s in zip(at, block, strict=True))  # type: ignore[return-value]
+    z, y, x = (int(a) + s.start for a, s in zip(at, block, strict=True))
+    return z, y, x
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -13,11 +13,12 @@ from hepacalc.foci.burden import count_burden
 from hepacalc.foci.detect import Candidate, detect
 from hepacalc.foci.join import LESION_KINDS, Draft, join_foci
 from hepacalc.foci.measure import measure_focus, measure_roughly, measure_surroundings
-from hepacalc.foci.mimics import Blood, Verdict, brightest_long, brightest_tree, judge, judge_vessel
+from hepacalc.foci.mimics import Verdict, judge, judge_vessel
 from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.resolution import in_plane_sigma_mm
 from hepacalc.foci.scene import Mask, Scene, look_at
 from hepacalc.foci.shape import Body
+from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree
 from hepacalc.records import (
     MEASUREMENTS,
     Burden,
@@ -98,7 +99,7 @@ def find_foci(
         phase: contrast phase; decides what contrast medium can look like.
         calibration: HU to mg.
         liver_vessel_hu: HU of vessels inside the liver, or why not known.
-        smallest_trusted_mm: from (noise in HU, in-plane resolution as FWHM in mm) to the smallest focus that would show.
+        smallest_trusted_mm: from (noise in HU, in-plane FWHM in mm) to the smallest focus that would show.
         locate: from LPS points ``(n, 3)`` to Couinaud segments.
         hilum_mm: LPS position of the hilum, when known.
         agatston: whether the Agatston-like score is wanted.
@@ -110,8 +111,8 @@ def find_foci(
     scene = look_at(volume, liver, sigma)
     blood = _blood(scene, phase, liver_vessel_hu)
     candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
-    # what does not touch the liver is not a candidate of the liver
-    candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE)
+    # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
+    candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
     blood = _raised(scene, blood, candidates)
     found, dropped = _keep(_judge_all(scene, candidates, blood))
     drafts = [_measure(scene, item, calibration, blood, hilum_mm, agatston) for item in found]

@@ -30,6 +30,8 @@ FINE_MM = 2.0
 MARGIN_MM = 26.0
 SMALLEST_ML = 60.0
 LARGEST_ML = 6000.0
+LARGEST_SHARE = 0.55
+CLOSED_RING = 0.93
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,13 @@ def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
             f"a liver was wanted; what looks like one measures {volume_ml:.0f} mL, more than {LARGEST_ML:.0f} mL.",
             hint=hint,
         )
+    share, ring = _context(start, coarse)
+    if share > LARGEST_SHARE or ring > CLOSED_RING:
+        raise NoUsableLiver(
+            f"a liver was wanted; what looks most like one fills {share:.0%} of the body's cross-section, with bone "
+            f"around it in {ring:.0%} of all directions, as in no trunk.",
+            hint=hint,
+        )
     mean, spread_hu = robust_mean_sd(coarse[start])
     surest = float(np.quantile(probability[start], 0.9))
     if not -30 <= mean <= 260 or spread_hu > 70 or surest < 0.8:
@@ -140,6 +149,27 @@ def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
             f"{surest:.2f}, which is no liver that can be used.",
             hint=hint,
         )
+
+
+def _context(start: NDArray[np.bool_], coarse: F32) -> tuple[float, float]:
+    """Return the share of the body's cross-section that a mask fills, and how closed the ring of bone about it is.
+
+    The ring is the share of 36 directions from the middle of the body in which bone is met, the median over the
+    planes with much of the mask: nearly 1 in a head, far less in a trunk.
+    """
+    body = largest_component(ndimage.binary_opening(coarse > -300, iterations=1))
+    planes = np.flatnonzero(start.sum((1, 2)) > 0.5 * start.sum((1, 2)).max())
+    shares, rings = [], []
+    for k in planes:
+        filled = ndimage.binary_fill_holes(body[k])
+        if not filled.any():
+            continue
+        shares.append(float(start[k].sum() / filled.sum()))
+        middle = np.argwhere(filled).mean(0)
+        y, x = (np.argwhere((coarse[k] > 200) & filled) - middle).T
+        sectors = np.unique(((np.arctan2(y, x) + np.pi) / (2 * np.pi) * 36).astype(int) % 36)
+        rings.append(len(sectors) / 36)
+    return (float(np.median(shares)), float(np.median(rings))) if shares else (1.0, 1.0)
 
 
 def _around(
@@ -155,7 +185,8 @@ def _around(
     grid = iso_grid(coarse_grid.source_shape, spacing, FINE_MM, box)
     fine_hu = shrink(hu, grid)
     positions = [
-        (grid.start_mm[a] + np.arange(grid.shape[a]) * FINE_MM - coarse_grid.start_mm[a]) / COARSE_MM for a in range(3)
+        np.asarray((grid.start_mm[a] + np.arange(grid.shape[a]) * FINE_MM - coarse_grid.start_mm[a]) / COARSE_MM, float)
+        for a in range(3)
     ]
     lows = [int(max(np.floor(p[0]), 0)) for p in positions]
     highs = [int(min(np.ceil(p[-1]) + 1, n)) for p, n in zip(positions, coarse_grid.shape, strict=True)]
@@ -185,7 +216,7 @@ def _trust(refined: Refined, hu: F32, probability: F32) -> tuple[float, tuple[st
     if refined.fell_back:
         confidence -= 0.2
         warnings.append(
-            f"the liver's edge is hard to see: drawing it sharply would change the volume by {refined.volume_ratio - 1:+.0%}, "
+            f"the liver's edge is hard to see: drawn sharply its volume would change by {refined.volume_ratio - 1:+.0%}, "
             "so the network's own contour is used; check it"
         )
     if refined.contrast < 0.10:

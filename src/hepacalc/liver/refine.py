@@ -75,13 +75,14 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     logit = np.log(np.clip(probability, 1e-3, 1 - 1e-3) / (1 - np.clip(probability, 1e-3, 1 - 1e-3)))
     prior = expit(ratio + depth / 5.0 + 0.6 * logit).astype(np.float32)
     prior[fat] = 0.002
-    bright, bone = _bright_parts(hu > mean + max(4 * sd, 50.0), start, hu > 300.0)
+    bone = _bone(hu, depth, mean, step_mm)
+    bright = _bright_parts((hu > mean + max(4 * sd, 50.0)) & ~bone, depth, step_mm)
     prior[bright] = 0.998
     prior[bone] = 0.002
 
     free = (depth > -12) & (depth < 10)
     field = _random_walker(smooth, prior, free, (depth >= 10).astype(np.float32), sigma=max(8.0, sd))
-    mask = _tidy(field > 0.5, fat | bone, start & (bright | ~fat), bright, step_mm)
+    mask = ~bone & _tidy((field > 0.5) & ~bone, fat | bone, start & (bright | ~fat) & ~bone, bright, step_mm)
     change = float(mask.sum()) / float(start.sum())
     if abs(change - 1) > largest_change:
         kept = ndimage.binary_fill_holes((start & ~fat & ~bone) | bright)
@@ -107,18 +108,36 @@ def robust_mean_sd(values: NDArray[np.floating]) -> tuple[float, float]:
     return float(bulk.mean()), float(bulk.std() / 0.955)
 
 
-def _bright_parts(bright: Mask, start: Mask, dense: Mask) -> tuple[Mask, Mask]:
-    """Return bright voxels of things that lie in the liver, and those of dense things that lie outside it (ribs)."""
+def _bone(hu: F32, depth: F32, mean: float, step_mm: float) -> Mask:
+    """Return bone beside the liver, marrow included.
+
+    A rib that the network's mask touches is one large dense structure, its two cortices joined by closing; only its
+    near side lies in the mask, never deep. A calcified focus lies in the mask as a whole, or reaches deep into it.
+    """
+    dense = hu > max(mean + 110.0, 200.0)
+    labels, n = ndimage.label(_erode_dilate(dense, max(round(4.0 / step_mm), 1), opening=False) | dense)
+    if n == 0:
+        return dense
+    size = np.bincount(labels.ravel(), minlength=n + 1) * step_mm**3
+    share = np.bincount(labels[depth > 0], minlength=n + 1) * step_mm**3 / np.maximum(size, 1e-6)
+    deepest = ndimage.maximum(depth, labels, np.arange(n + 1))
+    foreign = (share < 0.8) & (deepest < 12.0) & (size > 1500.0)
+    foreign[0] = False
+    return np.asarray(foreign[labels])
+
+
+def _bright_parts(bright: Mask, depth: F32, step_mm: float) -> Mask:
+    """Return bright voxels of things that lie in the liver: within the mask as a whole, or reaching deep into it."""
     labels, n = ndimage.label(bright)
     if n == 0:
-        return bright, bright
+        return bright
+    start = depth > 0
     size = np.bincount(labels.ravel(), minlength=n + 1)
-    within = np.bincount(labels[start], minlength=n + 1)
-    has_bone = np.bincount(labels[dense], minlength=n + 1) > 0
-    share = within / np.maximum(size, 1)
-    own, foreign = share > 0.6, (share < 0.4) & has_bone
-    own[0] = foreign[0] = False
-    return start & own[labels], np.asarray(foreign[labels])
+    share = np.bincount(labels[start], minlength=n + 1) / np.maximum(size, 1)
+    deepest = ndimage.maximum(depth, labels, np.arange(n + 1))
+    own = (share > 0.9) | ((deepest > 10.0) & (share > 0.6))
+    own[0] = False
+    return np.asarray(start & own[labels])
 
 
 def _log_ratio(smooth: F32, depth: F32, core: Mask, mean: float, sd: float) -> tuple[F32, float]:

@@ -160,5 +160,6 @@ def spread(array: F32, grid: IsoGrid, threshold: float) -> NDArray[np.bool_]:
             continue
         plane = (weight[used, None, None] * array[used]).sum(0)
         if plane.max(initial=0) > threshold:
-            out[k, rows_y, rows_x] = (columns @ (rows @ plane).T).T > threshold
+            wide = (columns @ (rows @ plane).T).T
+            out[k, rows_y, rows_x] = wide > threshold
     return out

@@ -1,0 +1,139 @@
+"""What the tests for mimics look at: place, height, surroundings and shape of one candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from hepacalc.foci.aperture import Window
+from hepacalc.foci.detect import Candidate
+from hepacalc.foci.scene import Scene
+from hepacalc.foci.vessels import Blood, blood_margin, continues_mm, core_hu, is_compact
+
+__all__ = ["Signs", "look"]
+
+GAS_HU = -250.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What the tests look at."""
+
+    peak_hu: float
+    core_hu: float
+    margin_hu: float
+    true_hu: float
+    above_hu: float
+    total: float
+    sureness: float
+    noise_hu: float
+    significance: float
+    inside: float
+    depth_mm: float
+    at_scan_edge: bool
+    leaves_liver: bool
+    continues_mm: float
+    gas_mm: float
+    fluid_share: float
+    liver_share: float
+    dark_share: float
+    streak_hu: float
+    is_clipped: bool
+    volume_mm3: float
+    is_compact: bool
+
+
+def look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> Signs:
+    """Collect what the tests need."""
+    region = window.region
+    distance = window.distance_mm
+    around = (distance > 1.5 * max(scene.sigma_mm[1:])) & (distance <= 6.0)
+    shell = around & window.clean
+    if shell.sum() < 20:
+        around = shell = (distance > 0) & (distance <= 8.0)
+    values = window.hu[shell]
+    width = 1.0 if scene.noise_hu < 15 else 1.6
+    smooth = ndimage.gaussian_filter(window.hu, [width / d if d < 2.5 else 0.0 for d in scene.spacing_mm])[shell]
+    tolerance = 15.0 + 2.5 * scene.curve.at(5.0 * width**2 * max(scene.spacing_mm))
+    liver_like = np.abs(smooth - scene.parenchyma_hu) < tolerance
+    fluid_top = min(30.0, scene.parenchyma_hu - 20.0)
+    gas = (window.hu < GAS_HU) & ~region
+    gas_mm = float(distance[gas].min()) if gas.any() else np.inf
+    near = values[distance[shell] <= 5.0] if (distance[shell] <= 5.0).any() else values
+    behind = float(np.median(window.background[region]))
+    total, total_sd = _rough_total(scene, window)
+    return Signs(
+        peak_hu=candidate.peak_hu,
+        core_hu=core_hu(scene, candidate),
+        margin_hu=blood_margin(scene),
+        true_hu=_true_height(scene, window, total) + behind,
+        above_hu=candidate.peak_hu - behind,
+        total=total,
+        sureness=total / total_sd,
+        noise_hu=scene.noise_hu,
+        significance=candidate.significance,
+        inside=candidate.inside,
+        depth_mm=candidate.depth_mm,
+        at_scan_edge=candidate.at_scan_edge,
+        leaves_liver=_leaves_liver(scene, candidate),
+        continues_mm=continues_mm(scene, candidate, blood) if blood.is_contrast else 0.0,
+        gas_mm=gas_mm,
+        fluid_share=float(((smooth > -25) & (smooth < fluid_top)).mean()),
+        liver_share=float(liver_like.sum()) / max(int(around.sum()), 1),
+        dark_share=float((smooth < -20).mean()),
+        streak_hu=float(np.percentile(near, 2)) - scene.parenchyma_hu,
+        is_clipped=bool((window.hu[region] >= scene.clip_hu).any()),
+        volume_mm3=float(region.sum()) * scene.voxel_mm3,
+        is_compact=is_compact(scene, region),
+    )
+
+
+def _rough_total(scene: Scene, window: Window) -> tuple[float, float]:
+    """Return the sum of HU above background over the region and a rim, and its noise, in HU mm^3."""
+    rim = ndimage.binary_dilation(window.region, ndimage.generate_binary_structure(3, 1)) & (
+        window.clean | window.region
+    )
+    near = window.distance_mm <= 2.0 * max(scene.sigma_mm[1:])
+    aperture = rim | (near & ~window.clean)
+    mm3 = float(aperture.sum()) * scene.voxel_mm3
+    total = float((window.hu - window.background)[aperture].sum()) * scene.voxel_mm3
+    return total, scene.curve.at(mm3) * mm3
+
+
+def _true_height(scene: Scene, window: Window, total: float) -> float:
+    """Return HU above background before blurring, for a compact focus taken as long as it is wide.
+
+    Partial volume lowers the peak of a small focus but keeps its sum; the sum over the volume that its width in the
+    plane suggests (at least 2 mm) is what it would show on infinitely thin slices. Never below the measured height.
+    """
+    planes = np.moveaxis(window.region, scene.slice_axis, 0)
+    pixel = scene.voxel_mm3 / scene.spacing_mm[scene.slice_axis]
+    area = float(planes.sum((1, 2)).max()) * pixel
+    seen = 2 * np.sqrt(area / np.pi)
+    blur = 2.355 * max(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
+    width = max(np.sqrt(max(seen**2 - 0.9 * blur**2, 0.0)), 0.6 * seen, 2.0)
+    return float(max(total / (np.pi / 6 * width**3), window.height))
+
+
+def _leaves_liver(scene: Scene, candidate: Candidate) -> bool:
+    """Whether the bright structure at the liver's edge is the tip of a larger one outside (rib, cartilage, bowel)."""
+    if candidate.depth_mm > 9.0 and candidate.inside > 0.5:
+        return False
+    reach = 14.0
+    box = tuple(
+        slice(max(b.start - int(reach / d), 0), min(b.stop + int(reach / d), n))
+        for b, d, n in zip(candidate.box, scene.spacing_mm, scene.hu.shape, strict=True)
+    )
+    hu, liver = scene.hu[box], scene.liver[box]
+    low = candidate.background_hu + max(0.3 * (candidate.peak_hu - candidate.background_hu), 45.0, 3 * scene.noise_hu)
+    bright = ndimage.uniform_filter(hu, [1 if d > 2 else 3 for d in scene.spacing_mm]) > low
+    at = tuple(p - b.start for p, b in zip(candidate.peak, box, strict=True))
+    bright[at] = True
+    labels, _ = ndimage.label(bright, np.ones((3, 3, 3)))
+    part = labels == labels[at]
+    outside = float((part & ~liver).sum()) * scene.voxel_mm3
+    within = float((part & liver).sum()) * scene.voxel_mm3
+    own = float(candidate.region.sum()) * scene.voxel_mm3
+    return outside > max(1.2 * within, 0.8 * own, 60.0)

@@ -1,0 +1,143 @@
+"""What contrast medium can look like: blood of this scan, and candidates that are plainly vessels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from hepacalc.foci.blocks import reduce_blocks
+from hepacalc.foci.detect import Candidate
+from hepacalc.foci.scene import Mask, Scene, bulk
+
+__all__ = [
+    "Blood",
+    "blood_margin",
+    "brightest_long",
+    "brightest_tree",
+    "continues_mm",
+    "core_hu",
+    "is_compact",
+    "vessel_reason",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Blood:
+    """What contrast medium can look like in this scan.
+
+    Args:
+        is_contrast: whether the scan is enhanced (or may be).
+        brightest_hu: blood in the large vessels; None when they were not found.
+        phase: name of the phase, for words.
+    """
+
+    is_contrast: bool
+    brightest_hu: float | None
+    phase: str
+
+
+def vessel_reason(scene: Scene, candidate: Candidate, blood: Blood) -> str | None:
+    """Return why a candidate is plainly a vessel, without a closer look; None when it is not plain.
+
+    A vessel is no brighter than blood and either long, or goes on beyond the candidate at vessel-like brightness.
+    """
+    if not blood.is_contrast or blood.brightest_hu is None:
+        return None
+    top = blood.brightest_hu
+    core = core_hu(scene, candidate)
+    extent = _extent_mm(scene, candidate)
+    if _is_long(scene, candidate) and core <= top + 1.5 * blood_margin(scene):
+        reason = f"{candidate.peak_hu:.0f} HU over {extent:.0f} mm"
+    elif core <= top + blood_margin(scene) and (
+        continues_mm(scene, candidate, blood) > 6.0 or not is_compact(scene, candidate.region)
+    ):
+        reason = f"{candidate.peak_hu:.0f} HU, and vessel-like brightness goes on beyond it"
+    else:
+        return None
+    return f"{reason}; blood reaches {top:.0f} HU"
+
+
+def brightest_tree(scene: Scene) -> float | None:
+    """Return HU of the brightest large vessels inside the liver, at the scale of 2.6 mm; None when there are none."""
+    factor = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
+    mean = reduce_blocks(scene.hu, factor)[0]
+    liver = reduce_blocks(scene.liver.view(np.uint8), factor)[0] >= 0.8
+    sd = bulk(mean[liver])[1] if liver.any() else scene.spread_hu
+    labels, _ = ndimage.label(liver & (mean > scene.parenchyma_hu + max(2.5 * sd, 20.0)), np.ones((3, 3, 3)))
+    step = np.asarray(scene.spacing_mm) * factor
+    tops: list[float] = []
+    for k, box in enumerate(ndimage.find_objects(labels), start=1):
+        part = labels[box] == k
+        extent = max((s.stop - s.start) * d for s, d in zip(box, step, strict=True))
+        if extent >= 25.0 and part.mean() < 0.35 and part.sum() * float(np.prod(step)) >= 800.0:
+            tops.append(float(np.quantile(mean[box][part], 0.97)))
+    return max(tops) if tops else None
+
+
+def brightest_long(scene: Scene, candidates: Sequence[Candidate]) -> float | None:
+    """Return HU of the brightest long, tree-like structure inside the liver: on an enhanced scan, a vessel."""
+    cores = [
+        core_hu(scene, c)
+        for c in candidates
+        if c.inside > 0.6 and c.depth_mm > 12.0 and _is_long(scene, c) and _extent_mm(scene, c) >= 35.0
+    ]
+    return max(cores) if cores else None
+
+
+def _extent_mm(scene: Scene, candidate: Candidate) -> float:
+    return float(max(n * d for n, d in zip(candidate.region.shape, scene.spacing_mm, strict=True)))
+
+
+def _is_long(scene: Scene, candidate: Candidate) -> bool:
+    return _extent_mm(scene, candidate) >= 25.0 and float(candidate.region.mean()) <= 0.35
+
+
+def blood_margin(scene: Scene) -> float:
+    """Return by how much calcium must be brighter than blood."""
+    return max(25.0, 2.0 * scene.curve.at(float(np.prod(scene.spacing_mm)) * 4.0))
+
+
+def core_hu(scene: Scene, candidate: Candidate) -> float:
+    """Return the peak of a candidate after averaging over about the resolution in the plane."""
+    box = tuple(slice(max(b.start - 4, 0), b.stop + 4) for b in candidate.box)
+    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.9 / d for axis, d in enumerate(scene.spacing_mm)]
+    smooth = ndimage.gaussian_filter(scene.hu[box], sigma)
+    inner = tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(candidate.box, box, strict=True))
+    return float(smooth[inner][candidate.region].max())
+
+
+def is_compact(scene: Scene, region: Mask) -> bool:
+    """Whether a region is about as long as it is wide, given thick slices."""
+    extent = [n * d for n, d in zip(region.shape, scene.spacing_mm, strict=True)]
+    if max(extent) > 25.0 or (max(extent) > 12.0 and region.mean() < 0.3):
+        return False
+    in_plane = [e for axis, e in enumerate(extent) if axis != scene.slice_axis]
+    along = extent[scene.slice_axis]
+    wide = max(in_plane)
+    return bool(wide <= 2.2 * min(in_plane) + 1.0 and along <= 2.0 * wide + 1.5 * scene.slice_thickness_mm)
+
+
+def continues_mm(scene: Scene, candidate: Candidate, blood: Blood) -> float:
+    """Return how far in mm vessel-like brightness goes on from the peak beyond the focus itself."""
+    reach = 16.0
+    box = tuple(
+        slice(max(p - int(reach / d), 0), min(p + int(reach / d) + 1, n))
+        for p, d, n in zip(candidate.peak, scene.spacing_mm, scene.hu.shape, strict=True)
+    )
+    hu = scene.hu[box]
+    width = 0.8 if scene.noise_hu < 15 else 1.3
+    smooth = ndimage.gaussian_filter(hu, [width / d if d < 2 else 0.0 for d in scene.spacing_mm])
+    top = candidate.peak_hu if blood.brightest_hu is None else min(blood.brightest_hu, candidate.peak_hu)
+    low = candidate.background_hu + max(0.45 * (top - candidate.background_hu), 2.0 * scene.noise_hu * 0.6, 15.0)
+    bright = smooth > low
+    at = tuple(p - b.start for p, b in zip(candidate.peak, box, strict=True))
+    bright[at] = True
+    labels, _ = ndimage.label(bright, ndimage.generate_binary_structure(3, 1))
+    part = np.argwhere(labels == labels[at])
+    own = np.argwhere(candidate.region) + [b.start - o.start for b, o in zip(candidate.box, box, strict=True)]
+    far = np.linalg.norm((part - at) * scene.spacing_mm, axis=1).max()
+    size = np.linalg.norm((own - at) * scene.spacing_mm, axis=1).max()
+    return float(far - min(size, far))
