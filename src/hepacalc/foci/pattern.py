@@ -22,6 +22,7 @@ F32 = NDArray[np.float32]
 
 SMALLEST_MM = 3.0
 FEWEST_SLICES = 1.5
+TALL_MM = 1.6
 
 
 def classify_pattern(
@@ -87,14 +88,9 @@ def _chances(features: Features) -> NDArray[np.float64]:
 
 
 def _smallness(shape: Shape, thickness_mm: float) -> float:
-    """Return 0-1: how far the focus is below what the scan resolves.
-
-    A point blurred by the scan is about 1.5 mm wide in plane and as high as the slice is thick.
-    """
-    volume = shape.volume_mm3
-    point = 1.8 * 1.8 * max(thickness_mm, 1.5)
-    ball = 4 / 3 * np.pi * (SMALLEST_MM / 2) ** 3 * max(thickness_mm / SMALLEST_MM, 1.0)
-    limit = max(point, 0.6 * ball)
+    """Return 0-1: how far the focus is below what the scan resolves."""
+    # a ball of 3 mm, a little smaller at half height, and taller on thick slices (it often lies in two of them)
+    limit = 0.75 * np.pi / 6 * SMALLEST_MM**3 * max(thickness_mm / TALL_MM, 1.0)
     if shape.diameter_mm > max(SMALLEST_MM, FEWEST_SLICES * thickness_mm) + 3:
         return 0.0
-    return float(np.clip(1.6 - volume / limit, 0, 1))
+    return float(np.clip(2 * (1.4 - shape.volume_mm3 / limit), 0, 1))
