@@ -263,7 +263,7 @@ def _topology(faint: Mask) -> Features:
 
 
 def _hub(body: Body, points: F64, size: float) -> Features:
-    """Where the brightest spot lies, how many arms leave it, and how fast the brightness falls off around the middle."""
+    """Where the brightest spot lies, how many arms leave it, and how fast brightness falls off around the middle."""
     soft = ndimage.gaussian_filter(np.where(body.faint, body.relative, 0), 1.2 / body.step_mm, truncate=2.5)
     hub = np.array(np.unravel_index(int(np.argmax(soft)), soft.shape), float)
     middle = (points.max(axis=0) + points.min(axis=0)) / 2

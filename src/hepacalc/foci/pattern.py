@@ -22,7 +22,7 @@ F32 = NDArray[np.float32]
 
 SMALLEST_MM = 3.0
 FEWEST_SLICES = 1.5
-TALL_MM = 1.6
+TALL_MM = 2.2
 
 
 def classify_pattern(
