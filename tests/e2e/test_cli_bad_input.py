@@ -85,7 +85,6 @@ def test_chest_without_liver(refused, phantom, scan, tmp_path):
     refused(tmp_path / "chest", codes=("LIV-01",))
 
 
-@pytest.mark.xfail(strict=True, reason="the embedded segmenter takes a brain for a liver")
 def test_head(refused, tmp_path):
     write_array(tmp_path / "head.nii.gz", head(), np.diag([-2.0, -2.0, 4.0, 1.0]))
     refused(tmp_path / "head.nii.gz", codes=("LIV-01",))
