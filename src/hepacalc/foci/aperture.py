@@ -26,6 +26,9 @@ SHELL_MM = 7.0
 SLICE_SOFTNESS = 0.22
 LARGEST_FINE = 120_000
 LEVELS = (0.45, 0.6, 0.75, 0.87, 0.95)
+OTHER_BLUR = 1.35
+LEAST_SIGMA_MM = 0.85
+OUTSKIRTS_MM = 7.0
 CUTS = (0.04, 0.10, 0.20, 0.35, 0.5)
 CORRELATED_VOXELS = 6.0
 NOISE_FACTOR = 1.25
@@ -45,7 +48,7 @@ class Window:
         background: HU that would be there without the focus.
         height: peak height above background.
         distance_mm: distance from the region.
-        reach: distance from the region in units of the point spread.
+        reach: distance from the region and its faint outskirts in units of the point spread.
     """
 
     box: Slices3
@@ -82,7 +85,9 @@ class Signal:
     true_volume_mm3: float
 
 
-def open_window(scene: Scene, box: Slices3, region: Mask, others: Mask, height_hu: float) -> Window:
+def open_window(
+    scene: Scene, box: Slices3, region: Mask, others: Mask, height_hu: float, *, vessel_hu: float | None = None
+) -> Window:
     """Cut a focus out with enough surroundings, and estimate the background under it.
 
     Args:
@@ -91,8 +96,9 @@ def open_window(scene: Scene, box: Slices3, region: Mask, others: Mask, height_h
         region: bool, the focus at half height.
         others: bool on the scene's grid: every other focus.
         height_hu: HU of the peak.
+        vessel_hu: brightest blood of an enhanced scan; fainter outskirts are taken for vessels, not for the focus.
     """
-    reach = [SHELL_MM + 3 * s for s in scene.sigma_mm]
+    reach = [SHELL_MM + OUTSKIRTS_MM / 2 + 3 * max(s, LEAST_SIGMA_MM) for s in scene.sigma_mm]
     wide = tuple(
         slice(max(b.start - int(np.ceil(r / d)), 0), min(b.stop + int(np.ceil(r / d)), n))
         for b, r, d, n in zip(box, reach, scene.spacing_mm, scene.hu.shape, strict=True)
@@ -103,7 +109,8 @@ def open_window(scene: Scene, box: Slices3, region: Mask, others: Mask, height_h
     hu = scene.hu[window]
     other = others[window] & ~mask
     distance = np.asarray(ndimage.distance_transform_edt(~mask, sampling=scene.spacing_mm), np.float32)
-    units = _psf_distance(mask, scene)
+    support = mask | (_outskirts(scene, hu, mask, distance, height_hu, vessel_hu) & ~other)
+    units = _psf_distance(support, scene)
     reached = units <= 3.3
     if other.any():
         reached |= _psf_distance(other, scene) <= 2.5
@@ -112,6 +119,27 @@ def open_window(scene: Scene, box: Slices3, region: Mask, others: Mask, height_h
     background = background_field(hu, clean, liver, scene)
     height = float(height_hu - np.median(background[mask]))
     return Window(window, hu, mask, clean, liver, background, height, distance, units)
+
+
+def _outskirts(
+    scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: float, vessel_hu: float | None
+) -> Mask:
+    """Return what hangs on a focus above the noise but below half its height: thin arms, faint walls, grains.
+
+    Their signal belongs to the focus. On an enhanced scan only what is brighter than blood counts, since vessels hang
+    on foci too.
+    """
+    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.8 / d for axis, d in enumerate(scene.spacing_mm)]
+    smooth = ndimage.gaussian_filter(hu, sigma)
+    noise = scene.curve.at(4.0 * float(np.prod(scene.spacing_mm)))
+    floor = scene.parenchyma_hu + max(0.22 * (height_hu - scene.parenchyma_hu), 5.0 * noise)
+    if vessel_hu is not None:
+        floor = max(floor, vessel_hu)
+    labels, _ = ndimage.label((smooth > floor) & (distance <= OUTSKIRTS_MM) | region, np.ones((3, 3, 3)))
+    kept = np.unique(labels[region])
+    grown = np.isin(labels, kept[kept > 0])
+    # a rim of blur is no outskirts
+    return grown if grown.sum() > 2.5 * region.sum() else region
 
 
 def background_field(hu: F32, clean: Mask, liver: Mask, scene: Scene) -> F32:
@@ -198,20 +226,23 @@ def measure_signal(scene: Scene, window: Window) -> Signal:
     totals = np.array([sum_up(m, CUTS[chosen])[0] for m in bodies])
     average = float(weights @ totals)
     shape_sd = float(np.sqrt(weights @ (totals - average) ** 2))
+    # the same with a blunter point spread: how sharp the scan is, is known to about this
+    blunt = min(_models(scene, window, excess, OTHER_BLUR), key=lambda m: m.left)
+    psf_sd = abs(sum_up(blunt, CUTS[chosen])[0] - total) / 1.645
     beside = [sum_up(best, CUTS[k])[0] for k in (chosen - 1, chosen + 1) if 0 <= k < len(CUTS)]
     drift = max(abs(t - total) for t in beside)
     tail = (1 - share) * max(misfit, 0.08) * abs(total)
-    edge = float(np.sqrt(tail**2 + shape_sd**2 + (max(drift - 0.5 * noise, 0.0) / 2) ** 2 + (EDGE_SHARE * total) ** 2))
+    edge = float(np.sqrt(tail**2 + shape_sd**2 + psf_sd**2 + (max(drift - 0.5 * noise, 0.0) / 2) ** 2 + (EDGE_SHARE * total) ** 2))
     return Signal(average, NOISE_FACTOR * noise, edge, mm3, 1 - share, best.level, best.volume_mm3)
 
 
 def _psf_distance(mask: Mask, scene: Scene) -> F32:
-    """Return the distance from a mask in units of the point spread (at least 0.4 voxel of a slice a unit)."""
-    units = [d / max(s, 0.4 * d) for d, s in zip(scene.spacing_mm, scene.sigma_mm, strict=True)]
+    """Return the distance from a mask in units of the point spread, taken for no sharper than is usual."""
+    units = [d / max(s, 0.4 * d, LEAST_SIGMA_MM) for d, s in zip(scene.spacing_mm, scene.sigma_mm, strict=True)]
     return np.asarray(ndimage.distance_transform_edt(~mask, sampling=units), np.float32)
 
 
-def _models(scene: Scene, window: Window, excess: F32) -> list[_Body]:
+def _models(scene: Scene, window: Window, excess: F32, blur: float = 1.0) -> list[_Body]:
     """Fit blurred bodies to a focus: a body is where the focus, finely interpolated, exceeds a level.
 
     Levels near 1 leave only the ridge of the focus, which after blurring is a point or a thin sheet; levels near
@@ -229,7 +260,7 @@ def _models(scene: Scene, window: Window, excess: F32) -> list[_Body]:
         body = (fine > level * reference) & reach
         if not body.any():
             continue
-        blurred = _blur(body.astype(np.float32), scene, factor, window.hu.shape)
+        blurred = _blur(body.astype(np.float32), scene, factor, window.hu.shape, blur)
         norm = float((blurred[near] ** 2).sum())
         scale = float((blurred[near] * excess[near]).sum()) / norm if norm > 0 else 0.0
         if scale <= 0:
@@ -237,7 +268,7 @@ def _models(scene: Scene, window: Window, excess: F32) -> list[_Body]:
         left = float(((excess - scale * blurred)[near] ** 2).sum())
         volume = float(body.sum()) * scene.voxel_mm3 / float(np.prod(factor))
         out.append(_Body(scale * blurred, level, volume, scale * volume, left))
-        if len(out) >= 3 and out[-1].left > out[-2].left > out[-3].left:
+        if len(out) >= 2 and out[-1].left > out[-2].left:
             break
     if not out:
         flat = np.where(near, np.maximum(excess, 0), 0).astype(np.float32)
@@ -280,8 +311,8 @@ def _local_height(fine: F32, window: Window, factor: tuple[int, int, int], scene
     return np.asarray(np.maximum(ndimage.uniform_filter(top, size), 0.3 * float(fine.max())), np.float32)
 
 
-def _blur(body: F32, scene: Scene, factor: tuple[int, int, int], shape: tuple[int, ...]) -> F32:
-    """Blur a fine body as the scan does and sample it at the voxel centres."""
+def _blur(body: F32, scene: Scene, factor: tuple[int, int, int], shape: tuple[int, ...], blur: float) -> F32:
+    """Blur a fine body as the scan does (``blur`` times as much in the plane) and sample it at the voxel centres."""
     out = body
     for axis, (f, d, s) in enumerate(zip(factor, scene.spacing_mm, scene.sigma_mm, strict=True)):
         if axis == scene.slice_axis:
@@ -289,7 +320,7 @@ def _blur(body: F32, scene: Scene, factor: tuple[int, int, int], shape: tuple[in
             kernel = _slice_kernel(width, SLICE_SOFTNESS * width)
             out = ndimage.convolve1d(out, kernel, axis=axis, mode="constant")
         else:
-            out = ndimage.gaussian_filter1d(out, s / d * f, axis=axis, mode="constant", truncate=3.5)
+            out = ndimage.gaussian_filter1d(out, blur * s / d * f, axis=axis, mode="constant", truncate=3.5)
     for axis, (f, n) in enumerate(zip(factor, shape, strict=True)):
         if f == 1:
             continue

@@ -151,7 +151,7 @@ def _blood(scene: Scene, phase: Phase, liver_vessel_hu: Measurement) -> Blood:
     tree = brightest_tree(scene)
     if tree is not None:
         # veins can outshine the aorta, but not without limit: beyond that it is no blood
-        known.append(min(tree, 1.6 * max(known)) if known else min(tree, scene.parenchyma_hu + 150.0))
+        known.append(min(tree, 1.4 * max(known)) if known else min(tree, scene.parenchyma_hu + 150.0))
     return Blood(True, max(known) if known else None, phase.name)
 
 
@@ -189,7 +189,7 @@ def _judge_all(scene: Scene, candidates: tuple[Candidate, ...], blood: Blood) ->
         if plain is not None:
             out.append(_Found(c, None, plain))
             continue
-        window = open_window(scene, c.box, c.region, others, c.peak_hu)
+        window = open_window(scene, c.box, c.region, others, c.peak_hu, vessel_hu=blood.brightest_hu)
         verdict = judge(scene, c, window, blood, metal)
         if verdict.kind == "metal" and c.peak_hu >= METAL_CORE_HU:
             metal = np.zeros(scene.hu.shape, bool) if metal is None else metal

@@ -141,7 +141,7 @@ def bulk(values: NDArray[np.floating]) -> tuple[float, float]:
 def _core(liver: Mask, spacing: tuple[float, float, float], depth_mm: float = 5.0) -> Mask:
     """Return the liver without its outer millimetres; thinner shells where that leaves too little."""
     for mm in (depth_mm, depth_mm / 2, 0.0):
-        steps = [int(round(mm / d)) for d in spacing]
+        steps = [round(mm / d) for d in spacing]
         core = liver
         for axis, n in enumerate(steps):
             if n:
@@ -159,7 +159,7 @@ def _noise(
     """Measure noise in blocks of parenchyma: of one voxel, and of compact regions against their surroundings."""
     rng = np.random.default_rng(20260101)
     points = np.argwhere(core[::2, ::4, ::4]) * (2, 4, 4)
-    half = [max(int(round(16 / d)), 2) for d in spacing]
+    half = [max(round(16 / d), 2) for d in spacing]
     sizes = (0.0, 2.5, 5.0, 8.0, 12.0)
     collected: list[list[NDArray[np.floating]]] = [[] for _ in sizes]
     volumes = np.zeros(len(sizes))
@@ -171,8 +171,8 @@ def _noise(
             continue
         weight = inside.astype(np.float32)
         for n, size in enumerate(sizes):
-            steps = [max(int(round(size / d)) // 2 * 2 + 1, 1) for d in spacing]
-            wide = [s + 2 * max(int(round(4.0 / d)), 1) for s, d in zip(steps, spacing, strict=True)]
+            steps = [max(round(size / d) // 2 * 2 + 1, 1) for d in spacing]
+            wide = [s + 2 * max(round(4.0 / d), 1) for s, d in zip(steps, spacing, strict=True)]
             volumes[n] = float(np.prod(steps) * np.prod(spacing))
             near = ndimage.uniform_filter(block, steps, mode="nearest")
             far, share = (ndimage.uniform_filter(a, wide, mode="constant") for a in (block * weight, weight))

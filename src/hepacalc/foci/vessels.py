@@ -61,30 +61,33 @@ def vessel_reason(scene: Scene, candidate: Candidate, blood: Blood) -> str | Non
 
 
 def brightest_tree(scene: Scene) -> float | None:
-    """Return HU of the brightest large vessels inside the liver, at the scale of 2.6 mm; None when there are none."""
+    """Return HU of the largest vessel tree inside the liver, at the scale of 2.6 mm; None when there is none.
+
+    The largest, not the brightest: one calcified duct must not pass for blood.
+    """
     factor = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
     mean = reduce_blocks(scene.hu, factor)[0]
     liver = reduce_blocks(scene.liver.view(np.uint8), factor)[0] >= 0.8
     sd = bulk(mean[liver])[1] if liver.any() else scene.spread_hu
     labels, _ = ndimage.label(liver & (mean > scene.parenchyma_hu + max(2.5 * sd, 20.0)), np.ones((3, 3, 3)))
     step = np.asarray(scene.spacing_mm) * factor
-    tops: list[float] = []
+    tops: list[tuple[int, float]] = []
     for k, box in enumerate(ndimage.find_objects(labels), start=1):
         part = labels[box] == k
         extent = max((s.stop - s.start) * d for s, d in zip(box, step, strict=True))
         if extent >= 25.0 and part.mean() < 0.35 and part.sum() * float(np.prod(step)) >= 800.0:
-            tops.append(float(np.quantile(mean[box][part], 0.97)))
-    return max(tops) if tops else None
+            tops.append((int(part.sum()), float(np.quantile(mean[box][part], 0.97))))
+    return max(tops)[1] if tops else None
 
 
 def brightest_long(scene: Scene, candidates: Sequence[Candidate]) -> float | None:
-    """Return HU of the brightest long, tree-like structure inside the liver: on an enhanced scan, a vessel."""
-    cores = [
-        core_hu(scene, c)
+    """Return HU of the largest long, tree-like structure inside the liver: on an enhanced scan, a vessel."""
+    long = [
+        c
         for c in candidates
         if c.inside > 0.6 and c.depth_mm > 12.0 and _is_long(scene, c) and _extent_mm(scene, c) >= 35.0
     ]
-    return max(cores) if cores else None
+    return core_hu(scene, max(long, key=lambda c: int(c.region.sum()))) if long else None
 
 
 def _extent_mm(scene: Scene, candidate: Candidate) -> float:
@@ -97,7 +100,7 @@ def _is_long(scene: Scene, candidate: Candidate) -> bool:
 
 def blood_margin(scene: Scene) -> float:
     """Return by how much calcium must be brighter than blood."""
-    return max(25.0, 2.0 * scene.curve.at(float(np.prod(scene.spacing_mm)) * 4.0))
+    return max(22.0, 1.4 * scene.curve.at(float(np.prod(scene.spacing_mm)) * 4.0))
 
 
 def core_hu(scene: Scene, candidate: Candidate) -> float:
