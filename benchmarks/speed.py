@@ -1,7 +1,8 @@
 """Time and memory of the whole walk, and of reading against SimpleITK.
 
-The walk is the command itself in a process of its own: a DICOM folder of 512x512x300 in, the report out. Stage times are
-those that the command writes into ``assessment.json``; peak memory is the operating system's figure for that process.
+The walk is the command itself in a process of its own: a DICOM folder of 512x512x300 in, the report out. Stage times
+are those that the command writes into ``assessment.json``; peak memory is the operating system's figure for that
+process.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import reading
-from matching import row
-
 from hepacalc.phantom import make_patient, random_specs, write_dicom_series
+from matching import row
 
 SLICES = 300
 

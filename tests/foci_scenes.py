@@ -22,7 +22,7 @@ def block_liver(
     *, spacing=(2.0, 0.8, 0.8), noise=8.0, seed=0, extent_mm=(80.0, 90.0, 100.0), liver_hu=LIVER_HU, background=-80.0
 ) -> tuple[np.ndarray, np.ndarray, Geometry]:
     """An ellipsoid of liver in fat with slightly correlated noise: HU, mask, grid."""
-    shape = tuple(int(round((e + 30) / d)) for e, d in zip(extent_mm, spacing, strict=True))
+    shape = tuple(round((e + 30) / d) for e, d in zip(extent_mm, spacing, strict=True))
     mesh = np.meshgrid(*[(np.arange(n) - (n - 1) / 2) * d for n, d in zip(shape, spacing, strict=True)], indexing="ij")
     inside = sum((m / (e / 2)) ** 2 for m, e in zip(mesh, extent_mm, strict=True)) < 1
     rng = np.random.default_rng(seed)
@@ -32,7 +32,14 @@ def block_liver(
 
 
 def add_ball(
-    hu: np.ndarray, geometry: Geometry, centre_mm, diameter_mm: float, delta_hu: float, *, sigma_mm=0.75, thickness_mm=None
+    hu: np.ndarray,
+    geometry: Geometry,
+    centre_mm,
+    diameter_mm: float,
+    delta_hu: float,
+    *,
+    sigma_mm=0.75,
+    thickness_mm=None,
 ) -> float:
     """Add a ball blurred as a scanner does, in place; return its HU mm3."""
     dz, dy, dx = geometry.spacing_mm
@@ -53,7 +60,9 @@ def add_ball(
     return delta_hu * volume
 
 
-def as_volume(hu: np.ndarray, geometry: Geometry, *, kvp: float | None = 120.0, thickness: float | None = None) -> Volume:
+def as_volume(
+    hu: np.ndarray, geometry: Geometry, *, kvp: float | None = 120.0, thickness: float | None = None
+) -> Volume:
     """Wrap HU as a CT volume."""
     return Volume(
         np.round(hu).astype(np.int16), geometry, Acquisition(modality="CT", kvp=kvp, slice_thickness_mm=thickness)

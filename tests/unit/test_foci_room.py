@@ -11,7 +11,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from foci_scenes import add_ball, as_liver, as_volume, block_liver
-
 from hepacalc.errors import MeasurementError
 from hepacalc.foci.calibration import TABLE, calibration_for
 from hepacalc.foci.find import FociResult, find_foci
@@ -43,7 +42,9 @@ def test_plain_liver_has_no_calcification() -> None:
     assert not result.labels[np.isin(result.labels, [f.id for f in result.foci if f.lesion])].any()
 
 
-@pytest.mark.parametrize(("diameter", "delta", "thickness"), [(4, 700, 1.25), (6, 400, 2.5), (10, 300, 2.5), (14, 900, 5.0)])
+@pytest.mark.parametrize(
+    ("diameter", "delta", "thickness"), [(4, 700, 1.25), (6, 400, 2.5), (10, 300, 2.5), (14, 900, 5.0)]
+)
 def test_mass_of_a_ball(diameter: float, delta: float, thickness: float) -> None:
     hu, mask, geometry = block_liver(spacing=(thickness, 0.8, 0.8), seed=3)
     at = middle(geometry)

@@ -121,9 +121,7 @@ def open_window(
     return Window(window, hu, mask, clean, liver, background, height, distance, units)
 
 
-def _outskirts(
-    scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: float, vessel_hu: float | None
-) -> Mask:
+def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: float, vessel_hu: float | None) -> Mask:
     """Return what hangs on a focus above the noise but below half its height: thin arms, faint walls, grains.
 
     Their signal belongs to the focus. On an enhanced scan only what is brighter than blood counts, since vessels hang
@@ -232,7 +230,11 @@ def measure_signal(scene: Scene, window: Window) -> Signal:
     beside = [sum_up(best, CUTS[k])[0] for k in (chosen - 1, chosen + 1) if 0 <= k < len(CUTS)]
     drift = max(abs(t - total) for t in beside)
     tail = (1 - share) * max(misfit, 0.08) * abs(total)
-    edge = float(np.sqrt(tail**2 + shape_sd**2 + psf_sd**2 + (max(drift - 0.5 * noise, 0.0) / 2) ** 2 + (EDGE_SHARE * total) ** 2))
+    edge = float(
+        np.sqrt(
+            tail**2 + shape_sd**2 + psf_sd**2 + (max(drift - 0.5 * noise, 0.0) / 2) ** 2 + (EDGE_SHARE * total) ** 2
+        )
+    )
     return Signal(average, NOISE_FACTOR * noise, edge, mm3, 1 - share, best.level, best.volume_mm3)
 
 

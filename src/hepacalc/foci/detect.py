@@ -22,7 +22,10 @@ DETECTION_STEP_MM = 1.3
 SIGNIFICANCE = 5.0
 LOWEST_CONTRAST_HU = 28.0
 REACH_MM = 2.5
+RIM_MM = 1.3
 NOISY = 8.0
+TREE_FILL = 0.12
+LEAST_HEIGHT_HU = 12.0
 MOST_CANDIDATES = 400
 
 
@@ -73,7 +76,7 @@ def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = Non
     liver = reduce_blocks(scene.liver.view(np.uint8), factor)[0] >= 0.5
     step = tuple(d * f for d, f in zip(scene.spacing_mm, factor, strict=True))
     slow = slow_background(mean, liver, step, scene.parenchyma_hu, scene.spread_hu)
-    near = _grow(liver, step, REACH_MM)
+    near = _grow(liver, step, RIM_MM)
     core = ~_grow(~liver, step, 4.0)
     if core.sum() < 500:
         core = liver
@@ -217,7 +220,7 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
             # the top of a faint focus is mostly noise: look at it at the scale of the resolution
             hu, at, height = _calmed(hu, at, scene.spacing_mm)
         bright = hu > background + 0.5 * (height - background)
-        if not bright[at] or height <= background:
+        if not bright[at] or height - background < LEAST_HEIGHT_HU:
             return None
         region = _part_with(bright, at)
         touching = [
@@ -226,7 +229,10 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
             for side, free in ((0, box[axis].start > 0), (-1, box[axis].stop < scene.hu.shape[axis]))
             if free and np.take(region, side, axis=axis).any()
         ]
-        if not touching or (reach_mm > 20 and height < field.follow_above):
+        if not touching:
+            break
+        if height < field.follow_above and (reach_mm > 20 or region.mean() < TREE_FILL):
+            # no brighter than blood and thin: a vessel, which need not be followed to its end
             break
     liver = scene.liver[box]
     inside = float(liver[region].mean())

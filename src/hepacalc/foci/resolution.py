@@ -9,18 +9,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hepacalc.errors import UnsupportedGeometry
+from hepacalc.foci.skin_edges import estimate_psf
 from hepacalc.records import Volume
 
 __all__ = ["in_plane_sigma_mm"]
 
 TYPICAL_SIGMA_MM = 0.75
-USUAL_MM = 0.8
+FEWEST_SKIN_EDGES = 40
 SHARPEST_PIXELS = 0.55
 BLUNTEST_MM = 1.5
 
 
 def in_plane_sigma_mm(volume: Volume) -> float:
     """Return the standard deviation in mm of a Gaussian that describes the in-plane point spread.
+
+    Two ways to ask the scan are averaged, since each errs in its own direction: the steepest gas edges (noise makes
+    them look sharper) and the air side of the skin (clothes make it look blunter).
 
     A step of height A blurred by a Gaussian has the steepest slope A / (sigma sqrt(2 pi)). Edges between gas and
     soft tissue give many such slopes; the sharp ones among them are taken (oblique and soft edges look wider).
@@ -41,9 +46,17 @@ def in_plane_sigma_mm(volume: Volume) -> float:
     sigma = np.concatenate(found) if found else np.zeros(0)
     if len(sigma) < 200:
         return max(TYPICAL_SIGMA_MM, SHARPEST_PIXELS * max(in_plane))
-    sharp = float(np.clip(np.quantile(sigma, 0.25), SHARPEST_PIXELS * max(in_plane), max(BLUNTEST_MM, max(in_plane))))
-    # the patient's edges tell it to about a third: drawn half-way to what is usual
-    return float(np.sqrt(sharp * max(USUAL_MM, SHARPEST_PIXELS * max(in_plane))))
+    gas = float(np.clip(np.quantile(sigma, 0.25), SHARPEST_PIXELS * max(in_plane), max(BLUNTEST_MM, max(in_plane))))
+    return float(np.sqrt(gas * _skin(volume, gas)))
+
+
+def _skin(volume: Volume, otherwise: float) -> float:
+    """Return what the skin says, where it can be asked (square pixels, enough edges)."""
+    try:
+        found = estimate_psf(volume)
+    except UnsupportedGeometry:
+        return otherwise
+    return found.sigma_mm if found.edges >= FEWEST_SKIN_EDGES else otherwise
 
 
 def _edges(plane: NDArray[np.float32], pixel_mm: float) -> NDArray[np.float64]:

@@ -154,7 +154,7 @@ def _core(liver: Mask, spacing: tuple[float, float, float], depth_mm: float = 5.
 
 
 def _noise(
-    hu: F32, core: Mask, spacing: tuple[float, float, float], mean: float, spread: float, blocks: int = 14
+    hu: F32, core: Mask, spacing: tuple[float, float, float], mean: float, spread: float, blocks: int = 10
 ) -> tuple[float, NoiseCurve]:
     """Measure noise in blocks of parenchyma: of one voxel, and of compact regions against their surroundings."""
     rng = np.random.default_rng(20260101)
@@ -183,9 +183,9 @@ def _noise(
             if n == 0:
                 middle = ndimage.median_filter(block, size=(1, 5, 5))
                 fine.append((block - middle)[ok])
-    sd = np.array(
-        [1.4826 * np.median(np.abs(np.concatenate(c))) if sum(map(len, c)) > 50 else np.nan for c in collected]
-    )
+    # the 90 % range, since that is what intervals are made of: vessels and texture have long tails
+    pooled = [np.abs(np.concatenate(c)) if c else np.zeros(0) for c in collected]
+    sd = np.array([np.quantile(p, 0.9) / 1.645 if len(p) > 50 else np.nan for p in pooled])
     good = np.isfinite(sd) & (volumes > 0)
     one = float(bulk(np.concatenate(fine))[1]) if fine and sum(map(len, fine)) > 50 else spread
     if not good.any():

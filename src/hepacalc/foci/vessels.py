@@ -49,7 +49,7 @@ def vessel_reason(scene: Scene, candidate: Candidate, blood: Blood) -> str | Non
     top = blood.brightest_hu
     core = core_hu(scene, candidate)
     extent = _extent_mm(scene, candidate)
-    if _is_long(scene, candidate) and core <= top + 1.5 * blood_margin(scene):
+    if _is_long(scene, candidate) and core_hu(scene, candidate, 0.85) <= top + blood_margin(scene):
         reason = f"{candidate.peak_hu:.0f} HU over {extent:.0f} mm"
     elif core <= top + blood_margin(scene) and (
         continues_mm(scene, candidate, blood) > 6.0 or not is_compact(scene, candidate.region)
@@ -85,7 +85,7 @@ def brightest_long(scene: Scene, candidates: Sequence[Candidate]) -> float | Non
     long = [
         c
         for c in candidates
-        if c.inside > 0.6 and c.depth_mm > 12.0 and _is_long(scene, c) and _extent_mm(scene, c) >= 35.0
+        if c.inside > 0.35 and c.depth_mm > 12.0 and _is_long(scene, c) and _extent_mm(scene, c) >= 35.0
     ]
     return core_hu(scene, max(long, key=lambda c: int(c.region.sum()))) if long else None
 
@@ -103,13 +103,13 @@ def blood_margin(scene: Scene) -> float:
     return max(22.0, 1.4 * scene.curve.at(float(np.prod(scene.spacing_mm)) * 4.0))
 
 
-def core_hu(scene: Scene, candidate: Candidate) -> float:
-    """Return the peak of a candidate after averaging over about the resolution in the plane."""
+def core_hu(scene: Scene, candidate: Candidate, share: float = 1.0) -> float:
+    """Return the peak (or a lower quantile) of a candidate after averaging over about the resolution in the plane."""
     box = tuple(slice(max(b.start - 4, 0), b.stop + 4) for b in candidate.box)
     sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.9 / d for axis, d in enumerate(scene.spacing_mm)]
     smooth = ndimage.gaussian_filter(scene.hu[box], sigma)
     inner = tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(candidate.box, box, strict=True))
-    return float(smooth[inner][candidate.region].max())
+    return min(float(np.quantile(smooth[inner][candidate.region], share)), candidate.peak_hu + 8.0)
 
 
 def is_compact(scene: Scene, region: Mask) -> bool:

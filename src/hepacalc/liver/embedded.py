@@ -216,8 +216,8 @@ def _trust(refined: Refined, hu: F32, probability: F32) -> tuple[float, tuple[st
     if refined.fell_back:
         confidence -= 0.2
         warnings.append(
-            f"the liver's edge is hard to see: drawn sharply its volume would change by {refined.volume_ratio - 1:+.0%}, "
-            "so the network's own contour is used; check it"
+            f"the liver's edge is hard to see: drawn sharply its volume would change by "
+            f"{refined.volume_ratio - 1:+.0%}, so the network's own contour is used; check it"
         )
     if refined.contrast < 0.10:
         confidence -= 0.15

@@ -6,12 +6,12 @@
 'nodular solid'
 """
 
+from hepacalc.foci.skin_edges import PsfEstimate, estimate_psf
 from hepacalc.phantom.foci import random_specs
 from hepacalc.phantom.insert import Insertion, insert_foci
 from hepacalc.phantom.mimics import MIMICS
 from hepacalc.phantom.patient import DEFAULT_MIMICS, Phantom, Scene, default_foci, draw_scene, make_patient, scan
 from hepacalc.phantom.patterns import SIZES_MM, build_shape
-from hepacalc.phantom.psf import PsfEstimate, estimate_psf
 from hepacalc.phantom.truth import FocusSpec, FocusTruth, MimicTruth, Truth
 from hepacalc.phantom.write import generate, write_dicom_series, write_nifti, write_truth
 

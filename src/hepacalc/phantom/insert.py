@@ -12,10 +12,10 @@ from scipy import ndimage
 
 from hepacalc.errors import GridMismatch, InvalidLiverMask, UnsupportedGeometry
 from hepacalc.foci.calibration import calibration_for
+from hepacalc.foci.skin_edges import estimate_psf
 from hepacalc.phantom.fields import Field
 from hepacalc.phantom.foci import HOST_HU, PlacedFocus, focus_truth, place_foci, random_specs, sampled_share
 from hepacalc.phantom.placement import Placer
-from hepacalc.phantom.psf import estimate_psf
 from hepacalc.phantom.scanner import slice_softness
 from hepacalc.phantom.shapes import Occupancy, deposit
 from hepacalc.phantom.truth import FocusSpec, Truth
