@@ -2,18 +2,25 @@
 
 The rows are computed there and then. Where the folder with real scans is not beside the checkout, the rows that need it
 say so and are not ok.
+
+    python benchmarks/accuracy.py --details details.jsonl > rows.jsonl
+
+prints the rows and writes every focus to ``details.jsonl`` for ``benchmarks/plots.py``.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hepacalc.liver import get_segmenter
 from hepacalc.phantom import FocusSpec, draw_scene, insert_foci, random_specs, scan
-from hepacalc.records import PATTERNS, Assessment, LiverMask, Measured
+from hepacalc.records import PATTERNS, Assessment, Focus, LiverMask, Measured, NotMeasured
 from hepacalc.study import open_study
 from matching import NON_CONTRAST, PORTAL, SHARED, Match, expert_liver, match, real_scan, row, walk
 
@@ -21,10 +28,15 @@ SEEDS = (11, 12, 13)
 FOCI_A_SCAN = 14
 
 
-def rows(collect: list[Match] | None = None) -> list[dict[str, Any]]:
-    """Return the rows of the accuracy table; matches are added to ``collect`` for the plots."""
+def rows(
+    collect: list[Match] | None = None, false_calls: list[tuple[str, str, float, Focus]] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of the accuracy table; matches are added to ``collect`` for the plots.
+
+    Calcifications where none is go to ``false_calls`` as (scan, phase, slice thickness in mm, focus).
+    """
     matches: list[Match] = [] if collect is None else collect
-    out = inserted_rows(matches)
+    out = inserted_rows(matches, [] if false_calls is None else false_calls)
     out += as_is_rows()
     out += thickness_rows(matches)
     out += phantom_rows(matches)
@@ -35,7 +47,7 @@ def rows(collect: list[Match] | None = None) -> list[dict[str, Any]]:
 # ------------------------------------------------------------------ real scans
 
 
-def inserted_rows(matches: list[Match]) -> list[dict[str, Any]]:
+def inserted_rows(matches: list[Match], false_calls: list[tuple[str, str, float, Focus]]) -> list[dict[str, Any]]:
     """Foci put into real scans: found, and false calcifications a scan."""
     out = []
     for phase, scans, least, most in (("non-contrast", NON_CONTRAST, 0.95, 0.5), ("portal", PORTAL, 0.90, 1.0)):
@@ -44,7 +56,7 @@ def inserted_rows(matches: list[Match]) -> list[dict[str, Any]]:
             out.append(row(f"{name}: found", None, "share", f">= {least}", False))
             out.append(row(f"{name}: false calcifications", None, "per scan", f"<= {most}", False))
             continue
-        mine, false = _insert_all(scans, phase)
+        mine, false = _insert_all(scans, phase, false_calls)
         matches += mine
         strong = [m for m in mine if m.truth.diameter_mm >= 3 and m.truth.delta_hu >= 250]
         found = float(np.mean([m.found is not None for m in strong]))
@@ -57,7 +69,9 @@ def inserted_rows(matches: list[Match]) -> list[dict[str, Any]]:
     return out
 
 
-def _insert_all(scans: dict[str, str], phase: str) -> tuple[list[Match], list[int]]:
+def _insert_all(
+    scans: dict[str, str], phase: str, false_calls: list[tuple[str, str, float, Focus]]
+) -> tuple[list[Match], list[int]]:
     """Put foci into each scan, for each seed, and assess it as a user would."""
     matches: list[Match] = []
     false: list[int] = []
@@ -72,13 +86,14 @@ def _insert_all(scans: dict[str, str], phase: str) -> tuple[list[Match], list[in
             part, extra = match(
                 inserted.truth.foci,
                 found,
-                scan=name,
+                scan=f"{name}, seed {seed}",
                 phase=phase,
                 thickness_mm=volume.slice_thickness_mm,
                 source="inserted",
             )
             matches += part
             false.append(len(extra))
+            false_calls += [(f"{name}, seed {seed}", phase, volume.slice_thickness_mm, f) for f in extra]
     return matches, false
 
 
@@ -154,8 +169,8 @@ def _scan_phantom(seed: int, specs: list[FocusSpec], slice_mm: float) -> list[Ma
     phantom = scan(scene, spacing_mm=(slice_mm, 0.8, 0.8), noise_hu=12)
     found = walk(phantom.volume, LiverMask(phantom.liver, phantom.volume.geometry, "truth", "", 1.0))
     part, _ = match(
-        phantom.truth.foci, _by_lesion(found), scan=f"phantom {seed}", phase="non-contrast", thickness_mm=slice_mm,
-        source="phantom",
+        phantom.truth.foci, _by_lesion(found), scan=f"phantom, seed {seed}", phase="non-contrast",
+        thickness_mm=slice_mm, source="phantom",
     )  # fmt: skip
     return part
 
@@ -189,7 +204,7 @@ def thickness_rows(matches: list[Match]) -> list[dict[str, Any]]:
             phantom = scan(scene, spacing_mm=(slice_mm, 0.8, 0.8), noise_hu=12 if slice_mm < 2 else 9)
             found = walk(phantom.volume, LiverMask(phantom.liver, phantom.volume.geometry, "truth", "", 1.0))
             part, _ = match(
-                phantom.truth.foci, found, scan=f"phantom {seed}", phase="non-contrast", thickness_mm=slice_mm,
+                phantom.truth.foci, found, scan=f"phantom, seed {seed}", phase="non-contrast", thickness_mm=slice_mm,
                 source="phantom",
             )  # fmt: skip
             matches += part
@@ -253,8 +268,7 @@ def _fixed_threshold_rows(matches: list[Match]) -> list[dict[str, Any]]:
         if isinstance(over, Measured) and isinstance(half, Measured) and isinstance(mean, Measured):
             fixed.append(abs(over.value / m.truth.volume_mm3 - 1))
             ours.append(abs(half.value / m.truth.volume_mm3 - 1))
-            # Agatston-type mass: volume over 130 HU x mean HU x slope, no background taken off
-            mass.append(abs(over.value * mean.value * 0.8e-3 / m.truth.mass_mg - 1))
+            mass.append(abs(agatston_type_mg(over, mean) / m.truth.mass_mg - 1))
     if not fixed:
         return []
     return [
@@ -265,8 +279,62 @@ def _fixed_threshold_rows(matches: list[Match]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-if __name__ == "__main__":
-    import json
+def agatston_type_mg(over: Measured, mean: Measured) -> float:
+    """Agatston-type mass: volume over 130 HU x mean HU x slope at 120 kV, no background taken off."""
+    return over.value * mean.value * 0.8e-3
 
-    for line in rows():
+
+# ------------------------------------------------------------------ every focus, for the plots
+
+
+def detail(m: Match) -> dict[str, Any]:
+    """Return one true focus and what was made of it; None where there is no number, with the reason."""
+    scan, _, seed = m.scan.rpartition(", seed ")
+    t, f = m.truth, m.found
+    mass, volume, over, mean = (
+        f.measurements[name] if f else NotMeasured("not found")
+        for name in ("mass_mg", "volume_mm3", "fixed_130_volume_mm3", "mean_hu")
+    )
+    both = isinstance(over, Measured) and isinstance(mean, Measured)
+    return {
+        "source": m.source, "scan": scan, "phase": m.phase, "seed": int(seed), "slice_mm": m.thickness_mm,
+        "true_id": t.id, "pattern": t.pattern, "size_mm": t.diameter_mm, "delta_hu": t.delta_hu,
+        "true_mg": t.mass_mg, "true_mm3": t.volume_mm3, "clipped": t.clipped, "found": f is not None,
+        "kind": f.kind if f else None, "certainty": f.certainty if f else None, "pattern_found": m.pattern,
+        "mass_mg": mass.value if isinstance(mass, Measured) else None,
+        "low": mass.low if isinstance(mass, Measured) else None,
+        "high": mass.high if isinstance(mass, Measured) else None,
+        "mass_reason": mass.reason if isinstance(mass, NotMeasured) else None,
+        "volume_mm3": volume.value if isinstance(volume, Measured) else None,
+        "fixed_130_mm3": over.value if isinstance(over, Measured) else None,
+        "agatston_type_mg": agatston_type_mg(over, mean) if both else None,
+    }  # fmt: skip
+
+
+def false_detail(scan: str, phase: str, slice_mm: float, focus: Focus) -> dict[str, Any]:
+    """Return a calcification that was called where none was put; it has no true mass."""
+    name, _, seed = scan.rpartition(", seed ")
+    mass = focus.measurements["mass_mg"]
+    return {
+        "source": "false", "scan": name, "phase": phase, "seed": int(seed), "slice_mm": slice_mm,
+        "kind": focus.kind, "certainty": focus.certainty, "centroid_mm": list(focus.centroid_mm),
+        "mass_mg": mass.value if isinstance(mass, Measured) else None, "reasons": list(focus.reasons),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Print the rows; write every focus when asked."""
+    parser = argparse.ArgumentParser(description="Accuracy against known truth; one JSON row a line.")
+    parser.add_argument("--details", type=Path, metavar="FILE", help="write one JSON object a focus here")
+    details = parser.parse_args().details
+    matches: list[Match] = []
+    false_calls: list[tuple[str, str, float, Focus]] = []
+    for line in rows(matches, false_calls):
         sys.stdout.write(json.dumps(line) + "\n")
+    if details is not None:
+        lines = [*map(detail, matches), *(false_detail(*call) for call in false_calls)]
+        details.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
