@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hepacalc.foci.aperture import Window, measure_signal, open_window
 from hepacalc.foci.burden import count_burden
+from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.detect import Candidate, detect
 from hepacalc.foci.join import LESION_KINDS, Draft, join_foci
 from hepacalc.foci.measure import measure_focus, measure_roughly, measure_surroundings
@@ -17,7 +18,6 @@ from hepacalc.foci.mimics import Verdict, judge, judge_vessel
 from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.resolution import in_plane_sigma_mm
 from hepacalc.foci.scene import Mask, Scene, look_at
-from hepacalc.foci.shape import Body
 from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree
 from hepacalc.records import (
     MEASUREMENTS,
@@ -231,9 +231,9 @@ def _measure(
         measurements, body = measure_focus(
             scene, candidate, window, signal, calibration, is_contrast=blood.is_contrast, agatston=agatston
         )
-        pattern = classify_pattern(
-            body, depth_mm=_depth(candidate, body), thickness_mm=scene.slice_thickness_mm, region_parts=1
-        )
+        start = (window.box[0].start, window.box[1].start, window.box[2].start)
+        depth = depth_on_body(scene, body, start)
+        pattern = classify_pattern(body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=1)
         surroundings = measure_surroundings(scene, window)
     else:
         measurements = measure_roughly(scene, candidate, taken_for)
@@ -257,11 +257,6 @@ def _measure(
         surroundings=surroundings,
     )
     return Draft(focus, window, body)
-
-
-def _depth(candidate: Candidate, body: Body) -> NDArray[np.float32] | None:
-    """Return the depth below the capsule on the body's grid; known as one number for the focus."""
-    return np.full(body.mask.shape, candidate.depth_mm, np.float32)
 
 
 def _centroid(scene: Scene, candidate: Candidate) -> tuple[float, float, float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hepacalc.foci.aperture import Window
 from hepacalc.foci.burden import add_up
+from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.lesions import Placed, group_foci, placed
 from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.scene import Scene
@@ -119,7 +120,8 @@ def _together(scene: Scene, drafts: list[Draft]) -> tuple[Pattern | NotMeasured,
         above[part] = np.maximum(above[part], window.hu - window.background)
         region[part] |= window.region
     body = fine_body(above, region, scene.spacing_mm)
-    pattern = classify_pattern(body, depth_mm=None, thickness_mm=scene.slice_thickness_mm, region_parts=len(windows))
+    depth = depth_on_body(scene, body, (low[0], low[1], low[2]))
+    pattern = classify_pattern(body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=len(windows))
     if any(isinstance(d.focus.measurements["diameter_mm"], NotMeasured) for d in drafts):
         return pattern, NotMeasured("a part of it is cut by the edge of the scan")
     extent = describe_shape(body).diameter_mm
