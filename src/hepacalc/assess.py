@@ -44,7 +44,7 @@ from hepacalc.records import (
 from hepacalc.report.words import obstacles
 from hepacalc.study import open_study
 from hepacalc.study.calibration_file import read_calibration
-from hepacalc.study.quality import assess_quality, smallest_trusted_mm
+from hepacalc.study.quality import assess_quality, require_ct_numbers, smallest_trusted_mm
 
 __all__ = ["SCHEMA_VERSION", "assess", "assess_volume"]
 
@@ -116,6 +116,7 @@ def assess_volume(
         raise UsageError(f"both a liver mask and the segmenter {segmenter!r} were given.", hint="Give one of the two.")
     line = _calibration(calibration, volume)
     with watch("finding the liver"):
+        require_ct_numbers(volume)
         if isinstance(liver_mask, LiverMask):
             liver = liver_mask
         elif liver_mask is not None:

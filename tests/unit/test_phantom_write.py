@@ -107,3 +107,36 @@ def test_an_unwritable_folder_is_told(phantom: Phantom, tmp_path: Path) -> None:
     ):
         with pytest.raises(OutputError):
             write(phantom, tmp_path / "file")
+
+
+def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = {"slice_mm": 10.0, "pixel_mm": 3.0, "foci": 0, "mimics": "none"}
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="file"):
+        generate(tmp_path / "file" / "deeper", **size)  # type: ignore[arg-type]
+    used = tmp_path / "used"
+    used.mkdir()
+    (used / "truth.json").write_text("mine")
+    with pytest.raises(OutputError, match=r"already holds truth\.json"):
+        generate(used, **size)  # type: ignore[arg-type]
+    assert [p.name for p in used.iterdir()] == ["truth.json"]
+    assert (used / "truth.json").read_text() == "mine"
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hepacalc.phantom.write.write_mask_nifti", full)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for folder in (empty, tmp_path / "new" / "one"):
+        with pytest.raises(OutputError, match="No space left"):
+            generate(folder, **size)  # type: ignore[arg-type]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "file", "used"]
+    assert not list(empty.iterdir())
+
+
+def test_a_phantom_goes_beside_other_files(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    generate(tmp_path, slice_mm=10, pixel_mm=3, foci=0, mimics="none", format="nifti")
+    there = {p.name for p in tmp_path.iterdir()}
+    assert there == {"notes.txt", "scan.nii.gz", "truth.json", "truth-liver.nii.gz", "truth-foci.nii.gz"}

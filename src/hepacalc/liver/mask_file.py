@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hepacalc.errors import GridMismatch, InvalidLiverMask, StudyNotFound
+from hepacalc.errors import DamagedFile, GridMismatch, HepacalcError, InvalidLiverMask, StudyNotFound
 from hepacalc.geometry import Geometry
 from hepacalc.liver.place import Placed, describe_grid, place_exactly, resample_nearest
 from hepacalc.liver.seg_file import SegMask, is_segmentation, read_seg
@@ -46,14 +48,15 @@ def read_liver_mask(
     path = Path(path)
     if not path.is_file():
         raise StudyNotFound(f"the liver mask {path.name!r} is not a file.", hint="Check the path of --liver-mask.")
-    if is_segmentation(path):
-        seg = read_seg(path, volume.acquisition, label=label)
-        placed, warnings = _place_seg(seg, volume, allow_resample)
-        version, warnings = seg.version, (*seg.warnings, *warnings)
-    else:
-        values, grid = read_nifti_labels(path)
-        placed, warnings = _place(_one_label(values, label), grid, volume, allow_resample)
-        version = "NIfTI"
+    with _named(path):
+        if is_segmentation(path):
+            seg = read_seg(path, volume.acquisition, label=label)
+            placed, warnings = _place_seg(seg, volume, allow_resample)
+            version, warnings = seg.version, (*seg.warnings, *warnings)
+        else:
+            values, grid = _read_labels(path)
+            placed, warnings = _place(_one_label(values, label), grid, volume, allow_resample)
+            version = "NIfTI"
     if not placed.mask.any():
         raise InvalidLiverMask(
             f"the liver mask {path.name!r} has no voxel inside the scan ({placed.outside} outside).",
@@ -63,6 +66,28 @@ def read_liver_mask(
         warnings = (*warnings, f"{placed.outside} voxels of the mask lie outside the scan and were left out")
     warnings = (*warnings, *_doubts(placed.mask, volume))
     return LiverMask(placed.mask, volume.geometry, "file", version, 1.0, warnings)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say of every error that it is the mask which is at fault, not the scan."""
+    try:
+        yield
+    except HepacalcError as error:
+        raise type(error)(f"The liver mask {path.name!r} cannot be used: {error.message}", hint=error.hint) from error
+
+
+def _read_labels(path: Path) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], Geometry]:
+    """Return the labels of a NIfTI file; what is not even called one is no mask."""
+    try:
+        return read_nifti_labels(path)
+    except DamagedFile as error:
+        if path.name.lower().endswith((".nii", ".nii.gz")):
+            raise
+        raise InvalidLiverMask(
+            "it is neither NIfTI (.nii, .nii.gz) nor a DICOM segmentation object.",
+            hint="Give the mask as NIfTI or DICOM SEG.",
+        ) from error
 
 
 def _one_label(values: NDArray[Any], label: int | str | None) -> NDArray[np.bool_]:

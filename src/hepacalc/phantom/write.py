@@ -11,6 +11,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from hepacalc.errors import OutputError, UsageError
+from hepacalc.phantom.aside import filled_aside
 from hepacalc.phantom.foci import random_specs
 from hepacalc.phantom.mimics import MIMICS
 from hepacalc.phantom.patient import DEFAULT_MIMICS, Phantom, make_patient
@@ -110,10 +111,10 @@ def generate(
     """Make a digital patient and write him to a folder.
 
     Writes ``dicom/slice-0001.dcm ...`` or ``scan.nii.gz``, ``truth.json``, ``truth-liver.nii.gz`` and
-    ``truth-foci.nii.gz`` (labels = ``id``).
+    ``truth-foci.nii.gz`` (labels = ``id``): all of them, or nothing.
 
     Args:
-        out_dir: made when it does not exist.
+        out_dir: made when it does not exist; holds none of these yet.
         seed: draws everything that is random.
         phase: ``non-contrast``, ``arterial``, ``portal venous`` (or ``portal``) or ``delayed``.
         kvp: tube voltage in kV.
@@ -130,7 +131,7 @@ def generate(
 
     Raises:
         UsageError: arguments the phantom does not know, or no room for so many foci.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or holds a phantom already.
     """
     if not 0.3 <= slice_mm <= 20 or not 0.2 <= pixel_mm <= 5 or not 0 <= noise_hu <= 300 or not 50 <= kvp <= 160:
         raise UsageError(
@@ -146,18 +147,18 @@ def generate(
     named = {"usual": DEFAULT_MIMICS, "none": (), "all": MIMICS}
     names = named.get(mimics) or tuple(part.strip() for part in mimics.split(",") if mimics != "none" and part.strip())
     specs = None if foci is None else random_specs(np.random.default_rng([seed, 7]), foci)
-    phantom = make_patient(
-        seed, phase=phase, kvp=kvp, spacing_mm=(slice_mm, pixel_mm, pixel_mm), slice_thickness_mm=thickness_mm,
-        noise_hu=noise_hu, kernel=kernel, foci=specs, mimics=names, liver=liver, matrix=matrix,
-    )  # fmt: skip
-    folder = Path(out_dir)
-    if format == "dicom":
-        write_dicom_series(phantom, folder / "dicom")
-    else:
-        write_nifti(phantom, folder / "scan.nii.gz")
-    write_truth(phantom, folder / "truth.json")
-    write_mask_nifti(phantom.liver, phantom.volume, folder / "truth-liver.nii.gz")
-    write_mask_nifti(phantom.labels, phantom.volume, folder / "truth-foci.nii.gz")
+    with filled_aside(Path(out_dir)) as folder:
+        phantom = make_patient(
+            seed, phase=phase, kvp=kvp, spacing_mm=(slice_mm, pixel_mm, pixel_mm), slice_thickness_mm=thickness_mm,
+            noise_hu=noise_hu, kernel=kernel, foci=specs, mimics=names, liver=liver, matrix=matrix,
+        )  # fmt: skip
+        if format == "dicom":
+            write_dicom_series(phantom, folder / "dicom")
+        else:
+            write_nifti(phantom, folder / "scan.nii.gz")
+        write_truth(phantom, folder / "truth.json")
+        write_mask_nifti(phantom.liver, phantom.volume, folder / "truth-liver.nii.gz")
+        write_mask_nifti(phantom.labels, phantom.volume, folder / "truth-foci.nii.gz")
     return phantom
 
 

@@ -11,14 +11,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from hepacalc.errors import OutputError
 from hepacalc.records import Assessment
+from hepacalc.report.folders import make_parents, open_up, told
 from hepacalc.report.html import render_html
 from hepacalc.report.schema import document, document_json
 from hepacalc.report.tables import foci_csv_of
@@ -29,16 +28,6 @@ __all__ = ["OUTPUTS", "check_writable", "write_outputs"]
 OUTPUTS = ("assessment.json", "foci.csv", "liver.nii.gz", "foci.nii.gz", "report.html")
 """Names of the files in the output folder."""
 
-_HINTS = {
-    errno.ENOSPC: "The disk is full: free some space or choose another folder with -o.",
-    errno.EDQUOT: "The disk quota is used up: free some space or choose another folder with -o.",
-    errno.EACCES: "Choose a folder that you may write to with -o.",
-    errno.EPERM: "Choose a folder that you may write to with -o.",
-    errno.EROFS: "The disk is read-only: choose another folder with -o.",
-    errno.ENOTDIR: "A part of the path is a file: choose another folder with -o.",
-    errno.ENAMETOOLONG: "The path is too long: choose a shorter one with -o.",
-}
-
 
 def check_writable(out_dir: str | os.PathLike[str]) -> None:
     """Make sure that results can be written to ``out_dir``, before any work is done; leaves no trace.
@@ -48,7 +37,7 @@ def check_writable(out_dir: str | os.PathLike[str]) -> None:
             names.
     """
     out = Path(out_dir).absolute()
-    with _told(out):
+    with told(out):
         _refuse_strangers(out)
         place = _nearest_folder(out)
         Path(tempfile.mkdtemp(prefix=".hepacalc-", dir=place)).rmdir()
@@ -68,17 +57,17 @@ def write_outputs(assessment: Assessment, out_dir: str | os.PathLike[str]) -> di
         OutputError: it cannot be written, or a number is not finite.
     """
     out = Path(out_dir).absolute()
-    with _told(out):
+    with told(out):
         _refuse_strangers(out)
         exists = out.is_dir()
-        made = _make_parents(out.parent)
+        made = make_parents(out.parent)
         stage = Path(tempfile.mkdtemp(prefix=".hepacalc-", suffix=".part", dir=out if exists else out.parent))
         try:
             _write_files(assessment, stage)
             if exists:
                 _replace_files(stage, out)
             else:
-                stage.chmod(0o777 & ~_umask())
+                open_up(stage)
                 stage.rename(out)
             made.clear()
         finally:
@@ -150,27 +139,3 @@ def _nearest_folder(path: Path) -> Path:
         if folder.exists():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     return Path(path.anchor)
-
-
-def _make_parents(folder: Path) -> list[Path]:
-    """Make a folder and its parents; return those that were made, innermost first."""
-    missing = [f for f in (folder, *folder.parents) if not f.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-@contextmanager
-def _told(out: Path) -> Iterator[None]:
-    """Turn a fault of the file system into our error."""
-    try:
-        yield
-    except OSError as fault:
-        reason = os.strerror(fault.errno) if fault.errno else str(fault)
-        hint = _HINTS.get(fault.errno or 0, "Check the disk, or choose another folder with -o.")
-        raise OutputError(f"The results cannot be written to {out}: {reason}.", hint=hint) from fault

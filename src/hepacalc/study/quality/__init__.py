@@ -14,13 +14,14 @@ from hepacalc.errors import HepacalcError
 from hepacalc.records import LiverMask, Phase, QualityFinding, Volume
 from hepacalc.study.quality import liver, pixels, tags
 from hepacalc.study.quality.resolution import smallest_trusted_mm
+from hepacalc.study.quality.units import require_ct_numbers, units
 from hepacalc.study.quality.view import CannotJudge, View
 
-__all__ = ["BATTERY", "assess_quality", "smallest_trusted_mm"]
+__all__ = ["BATTERY", "assess_quality", "require_ct_numbers", "smallest_trusted_mm"]
 
 BATTERY: tuple[tuple[str, Callable[[View], QualityFinding]], ...] = (
     ("QC-MOD", tags.modality),
-    ("QC-UNIT", pixels.units),
+    ("QC-UNIT", units),
     ("QC-COV", liver.coverage),
     ("QC-PHASE", liver.phase),
     ("QC-CTAG", tags.contrast_tag),

@@ -1,4 +1,4 @@
-"""Checks of the voxel values: are they HU, are they clipped, is there metal, did the patient move."""
+"""Checks of the voxel values: are they clipped, is there metal, did the patient move, do air and fat lie right."""
 
 from __future__ import annotations
 
@@ -9,31 +9,13 @@ from scipy import ndimage
 from hepacalc.records import QualityFinding
 from hepacalc.study.quality.view import PADDING_HU, CannotJudge, View, note, ok, severe, warning
 
-__all__ = ["calibration", "clipping", "metal", "motion", "units"]
+__all__ = ["calibration", "clipping", "metal", "motion"]
 
 _FAT_HU, _FAT_RANGE = -100.0, (-125.0, -75.0)
 _AIR_HU, _AIR_TOLERANCE = -1000.0, 40.0
 _METAL_HU = 2500
 _LEAST_METAL_MM3 = 30.0
 _STREAK_MM = 40.0
-
-
-def units(view: View) -> QualityFinding:
-    """Whether the numbers can be HU at all: air far below water, tissue near it."""
-    low, high = float(view.sample.min()), float(view.sample.max())
-    span = f"values {low:.0f} to {high:.0f}"
-    if low >= 0 and high <= 255:
-        return severe("QC-UNIT", f"{span}: a windowed picture, not HU", "Give the original series.")
-    if low > -200:
-        return severe(
-            "QC-UNIT", f"{span}: no air below -200, the rescale to HU is missing", "Give the original series."
-        )
-    tissue = view.sample[(view.sample > -200) & (view.sample < 300)]
-    if tissue.size < 0.02 * view.sample.size:
-        return severe(
-            "QC-UNIT", f"{span}: hardly any voxel lies between -200 and 300 HU", "Check rescale slope and intercept."
-        )
-    return ok("QC-UNIT", f"{span}: HU")
 
 
 def clipping(view: View) -> QualityFinding:
