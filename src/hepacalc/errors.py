@@ -23,6 +23,8 @@
     │   └── SegmenterUnavailable   LIV-03  unknown name, or its weights are not there
     ├── MeasurementError           MEA-01  a number was asked of voxels that cannot give it
     │   └── InvalidCalibration     MEA-02  the site's calibration file
+    ├── KnowledgeError             KNO-01  the knowledge base cannot be used
+    │   └── InvalidOverlay         KNO-02  a site's own knowledge file cannot be used
     ├── OutputError                OUT-01  the results cannot be written
     ├── MissingDependency          DEP-01  an optional part is not installed
     └── UsageError                 USE-01  arguments that contradict each other
@@ -46,7 +48,9 @@ __all__ = [
     "InputError",
     "InvalidCalibration",
     "InvalidLiverMask",
+    "InvalidOverlay",
     "InvalidPixelValues",
+    "KnowledgeError",
     "LiverError",
     "MeasurementError",
     "MissingDependency",
@@ -79,6 +83,7 @@ STATUS: dict[str, Status] = {
     "GEO": Status(4, 422, "structure"),
     "LIV": Status(5, 422, "not-found"),
     "MEA": Status(6, 422, "value"),
+    "KNO": Status(9, 500, "exception"),
     "OUT": Status(7, 507, "no-store"),
     "DEP": Status(8, 501, "not-supported"),
     "USE": Status(2, 400, "required"),
@@ -227,6 +232,18 @@ class InvalidCalibration(MeasurementError):
     """The site's calibration file cannot be used."""
 
     code = "MEA-02"
+
+
+class KnowledgeError(HepacalcError):
+    """The knowledge base cannot be used."""
+
+    code = "KNO-01"
+
+
+class InvalidOverlay(KnowledgeError):
+    """A site's own knowledge file cannot be used."""
+
+    code = "KNO-02"
 
 
 class OutputError(HepacalcError):
