@@ -1,0 +1,324 @@
+"""The nouns of the reasoning: frozen records that the plan, the report and the JSON are made of.
+
+Texts for readers are pairs ``(language, text)``. A probability carries its 5-95 % band. Source ids are those of
+``sources.yaml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+__all__ = [
+    "CauseProbability",
+    "Change",
+    "Differential",
+    "Explanation",
+    "Finding",
+    "HarmProbability",
+    "LesionDifferentials",
+    "NextTest",
+    "Plan",
+    "PlanItem",
+    "RedFlag",
+    "WeightOfEvidence",
+    "as_plain",
+]
+
+Names = tuple[tuple[str, str], ...]
+"""``(language, text)`` pairs, e.g. ``(("en", "Simple cyst"), ("zh", "..."))``."""
+
+Harm = Literal["benign", "watch", "dangerous", "malignant"]
+Needle = Literal["allowed", "caution", "never"]
+By = Literal["measured", "person", "laboratory", "report", "history"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was said about one block, and by whom.
+
+    Args:
+        block: block of ``findings.yaml``.
+        weights: ``(state, weight)`` for every state whose weight is above zero.
+        text: what was said, one line, no identity.
+        by: ``measured`` (on the scan), ``person`` (confirmed or typed in), ``laboratory``, ``report`` or ``history``.
+        lesion: id of the lesion that it is about; None when it is about the patient.
+        overruled: True when a person said otherwise: kept, shown, not used.
+    """
+
+    block: str
+    weights: tuple[tuple[str, float], ...]
+    text: str
+    by: By
+    lesion: int | None = None
+    overruled: bool = False
+
+
+# ---------------------------------------------------------------- differential
+
+
+@dataclass(frozen=True, slots=True)
+class CauseProbability:
+    """One cause with its probability.
+
+    Args:
+        cause: id.
+        name: in each language.
+        probability: 0-1, the exact posterior.
+        low: 5 % point over the parameter draws, never above ``probability``; 0 when nothing was drawn.
+        high: 95 % point, never below ``probability``; 1 when nothing was drawn.
+        harm: what it means to miss it.
+        needle: whether a needle may be put into it.
+    """
+
+    cause: str
+    name: Names
+    probability: float
+    low: float
+    high: float
+    harm: str
+    needle: str
+
+
+@dataclass(frozen=True, slots=True)
+class HarmProbability:
+    """Probability that the cause is any one of this harm, with its band as in :class:`CauseProbability`."""
+
+    harm: str
+    probability: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Differential:
+    """Ranked causes of one calcification or of one patient.
+
+    Args:
+        network: ``adult`` or ``fetal``.
+        setting: id of the setting whose prior was used.
+        causes: every cause of the network, most probable first; their probabilities sum to 1.
+        harms: one for each harm that the network knows.
+        known: blocks that said something, in the order of the network.
+        draws: number of parameter draws behind the bands; 0 when none were asked for, then bands are ``[0, 1]``.
+        seed: of the draws.
+        notes: what a reader must know of how it came about (facts that contradict the setting ...).
+    """
+
+    network: str
+    setting: str
+    causes: tuple[CauseProbability, ...]
+    harms: tuple[HarmProbability, ...]
+    known: tuple[str, ...]
+    draws: int
+    seed: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> CauseProbability:
+        """The most probable cause."""
+        return self.causes[0]
+
+    def __getitem__(self, cause: str) -> CauseProbability:
+        for entry in self.causes:
+            if entry.cause == cause:
+                return entry
+        raise KeyError(cause)
+
+
+@dataclass(frozen=True, slots=True)
+class LesionDifferentials:
+    """Several lesions in one liver.
+
+    Args:
+        lesions: one differential each, in the order given.
+        patient: of the process that made most of them.
+        highest: for every cause its highest probability and band over the lesions, most probable first; a harmful
+            cause of one lesion is not diluted by the others. Does not sum to 1.
+    """
+
+    lesions: tuple[Differential, ...]
+    patient: Differential
+    highest: tuple[CauseProbability, ...]
+
+
+# ---------------------------------------------------------------- why
+
+
+@dataclass(frozen=True, slots=True)
+class WeightOfEvidence:
+    """How much one block speaks for or against one cause.
+
+    Args:
+        block: id.
+        said: what was said about it, in words.
+        decibans: its share of the change of ``10 log10 odds`` of the cause against all others; above 0 is for it.
+        without: probability of the cause if this block were not known (leave-one-out).
+        sources: ids behind the cause's figures for this block.
+        status: of these figures: read, unchecked, recalled or judgement.
+    """
+
+    block: str
+    said: tuple[str, ...]
+    decibans: float
+    without: float
+    sources: tuple[str, ...]
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a cause stands where it stands: prior decibans plus all weights is posterior decibans.
+
+    Args:
+        cause: id.
+        probability: posterior.
+        prior: probability before any finding.
+        prior_decibans: ``10 log10`` of the prior odds.
+        posterior_decibans: ``10 log10`` of the posterior odds.
+        weights: one for each known block, strongest first.
+    """
+
+    cause: str
+    probability: float
+    prior: float
+    prior_decibans: float
+    posterior_decibans: float
+    weights: tuple[WeightOfEvidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One finding that would change the answer.
+
+    Args:
+        block: id.
+        axis: of a block with two axes, else empty.
+        state: the state that would have to be seen.
+        known: True when the block is known and the finding would have to be another one than was said.
+        chance: probability of seeing it, from what is known; 0 for what was ruled out.
+        first: cause that would then be first.
+        probability: of that cause then.
+        over: harmful causes that would then pass their threshold, with their probability.
+    """
+
+    block: str
+    axis: str
+    state: str
+    known: bool
+    chance: float
+    first: str
+    probability: float
+    over: tuple[tuple[str, float], ...]
+
+
+# ---------------------------------------------------------------- what next
+
+
+@dataclass(frozen=True, slots=True)
+class NextTest:
+    """What one test is expected to be worth.
+
+    Losses are in units of one needless action; see ``docs/concepts/differential.md``.
+
+    Args:
+        test: id.
+        name: in each language.
+        value: expected loss that knowing its result would avoid.
+        cost: of doing it: time, money, radiation, contrast, needle.
+        net: value less cost.
+        chance_of_change: probability that the action after it differs from the action now.
+        bits: expected information about the cause.
+        action_now: best action without it.
+        forbidden: why it must not be done, in words; empty when it may. Forbidden tests are never ranked above others.
+        sources: ids.
+    """
+
+    test: str
+    name: Names
+    value: float
+    cost: float
+    net: float
+    chance_of_change: float
+    bits: float
+    action_now: str
+    forbidden: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RedFlag:
+    """A fact that overrides the ranking and is shown above it.
+
+    Args:
+        flag: id of the rule.
+        text: in each language.
+        because: the findings or causes that raised it, in words.
+        urgency: ``now``, ``soon`` or ``routine``.
+        sources: ids.
+        status: read, unchecked, recalled or judgement.
+    """
+
+    flag: str
+    text: Names
+    because: tuple[str, ...]
+    urgency: str
+    sources: tuple[str, ...]
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One thing to do, or not to do.
+
+    Args:
+        rule: id.
+        action: in each language.
+        modality: how (``non-contrast CT``, ``ultrasound`` ...), or ``none needed``.
+        interval: when, in words (``in 6-12 months, once``), or ``none needed``.
+        due: earliest and latest date ``YYYY-MM-DD``, where the day of the examination is known.
+        urgency: ``now``, ``soon``, ``routine`` or ``none``.
+        because: what it rests on, in words.
+        sources: ids.
+        status: read, unchecked, recalled or judgement.
+    """
+
+    rule: str
+    action: Names
+    modality: str
+    interval: str
+    due: tuple[str, str] | None
+    urgency: str
+    because: tuple[str, ...]
+    sources: tuple[str, ...]
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do next: flags first, then the items, most urgent first.
+
+    Args:
+        flags: raised red flags.
+        items: what to do.
+        tests: next best tests, best first; forbidden ones last with their reason.
+        notes: which guideline was applied, what is not evidence-based.
+    """
+
+    flags: tuple[RedFlag, ...]
+    items: tuple[PlanItem, ...]
+    tests: tuple[NextTest, ...]
+    notes: tuple[str, ...] = ()
+
+
+def as_plain(value: Any) -> Any:
+    """Turn records into plain Python values for JSON: records and pairs of names into objects, tuples into lists."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {f.name: as_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {str(k): as_plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        if value and all(isinstance(v, tuple) and len(v) == 2 and isinstance(v[0], str) for v in value):
+            return {k: as_plain(v) for k, v in value}
+        return [as_plain(v) for v in value]
+    return value
