@@ -254,9 +254,9 @@ class RedFlag:
         flag: id of the rule.
         text: in each language.
         because: the findings or causes that raised it, in words.
-        urgency: ``now``, ``soon`` or ``routine``.
+        urgency: ``emergency``, ``urgent``, ``soon``, ``routine`` or ``none``.
         sources: ids.
-        status: read, unchecked, recalled or judgement.
+        status: read, unchecked, recalled, ours or judgement.
     """
 
     flag: str
@@ -277,10 +277,10 @@ class PlanItem:
         modality: how (``non-contrast CT``, ``ultrasound`` ...), or ``none needed``.
         interval: when, in words (``in 6-12 months, once``), or ``none needed``.
         due: earliest and latest date ``YYYY-MM-DD``, where the day of the examination is known.
-        urgency: ``now``, ``soon``, ``routine`` or ``none``.
+        urgency: ``emergency``, ``urgent``, ``soon``, ``routine`` or ``none``.
         because: what it rests on, in words.
         sources: ids.
-        status: read, unchecked, recalled or judgement.
+        status: read, unchecked, recalled, ours or judgement.
     """
 
     rule: str
