@@ -1,0 +1,261 @@
+"""How rules, red flags, tests and reference cases must look, and the small language of their conditions.
+
+A condition is a tree of plain data::
+
+    {all: [...]}  {any: [...]}  {not: ...}
+    {block: ducts, states: [dilated, stricture], least: 0.5}       evidence lies in these states
+    {block: lesion, host: [solid_mass], morphology: [rim], least: 0.5}
+    {cause: ce, upper: 0.05}                                       upper bound of a cause ...
+    {cause: malignant, upper: action_malignant}                    ... of a harm word or group; or a threshold's id
+    {lab: alt, above_uln: 1}   {lab: hbv_dna, above: 2000}   {lab: hbsag, is: positive}
+    {fact: age, above: 40}     {fact: sex, is: female}
+    {guideline: hbv, is: easl_2025}                                the guideline that the site applies
+    {always: true}
+
+``{ducts: [dilated], least: 0.5}`` is short for the third. ``known: true`` asks only whether something is known.
+A condition on something unknown is not met, and its ``not`` is not met either: unknown is never negative.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+
+from hepacalc.knowledge.schema_base import Identifier, Share, SourceRefs, Status, Strict, Words
+
+__all__ = [
+    "Condition",
+    "ConditionIn",
+    "RedFlagIn",
+    "ReferenceCaseIn",
+    "ReferenceCasesIn",
+    "RuleIn",
+    "RulesIn",
+    "TestIn",
+    "TestsIn",
+    "plain_condition",
+]
+
+Level = float | Identifier
+"""A number, or the id of a threshold."""
+
+_COMPARED = ("is_", "above", "below", "at_least", "at_most", "above_uln", "below_uln", "known")
+_SUBJECTS = ("all_", "any_", "not_", "block", "cause", "lab", "fact", "guideline", "always")
+_FIELDS = {
+    "all", "any", "not", "block", "cause", "lab", "fact", "guideline", "always", "states", "host", "morphology",
+    "least", "upper", "mean", "is", "above", "below", "at_least", "at_most", "above_uln", "below_uln", "known",
+}  # fmt: skip
+
+
+def _long_form(value: Any) -> Any:
+    """Turn ``{ducts: [dilated]}`` into ``{block: ducts, states: [dilated]}``."""
+    if isinstance(value, dict):
+        short = [key for key in value if key not in _FIELDS]
+        if len(short) == 1 and isinstance(value[short[0]], list) and not set(value) & {"block", "states"}:
+            rest = {key: item for key, item in value.items() if key != short[0]}
+            return {"block": short[0], "states": value[short[0]], **rest}
+    return value
+
+
+class ConditionIn(Strict):
+    """One node of a condition, see the module's text."""
+
+    all_: list[Condition] | None = Field(default=None, validation_alias="all", min_length=1)
+    any_: list[Condition] | None = Field(default=None, validation_alias="any", min_length=1)
+    not_: Condition | None = Field(default=None, validation_alias="not")
+    always: Literal[True] | None = None
+    block: Identifier | None = None
+    states: list[str] | None = Field(default=None, min_length=1)
+    host: list[Identifier] | None = Field(default=None, min_length=1)
+    morphology: list[Identifier] | None = Field(default=None, min_length=1)
+    least: Share | None = None
+    cause: str | None = None
+    upper: Level | None = None
+    mean: Level | None = None
+    lab: Identifier | None = None
+    fact: Identifier | None = None
+    guideline: Identifier | None = None
+    is_: str | bool | float | list[str] | None = Field(default=None, validation_alias=AliasChoices("is", "is_"))
+    above: Level | None = None
+    below: Level | None = None
+    at_least: Level | None = None
+    at_most: Level | None = None
+    above_uln: float | None = Field(default=None, gt=0)
+    below_uln: float | None = Field(default=None, gt=0)
+    known: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Self:
+        subjects = [name for name in _SUBJECTS if getattr(self, name) is not None]
+        if len(subjects) != 1:
+            raise ValueError("a condition has exactly one of all, any, not, block, cause, lab, fact, guideline, always")
+        given = {name for name in type(self).model_fields if getattr(self, name) is not None} - set(subjects)
+        allowed: dict[str, set[str]] = {
+            "block": {"states", "host", "morphology", "least", "known"},
+            "cause": {"upper", "mean"},
+            "lab": set(_COMPARED),
+            "fact": set(_COMPARED) - {"above_uln", "below_uln"},
+            "guideline": {"is_"},
+        }
+        if odd := given - allowed.get(subjects[0], set()):
+            raise ValueError(f"{subjects[0].rstrip('_')} does not go with {', '.join(sorted(odd))}")
+        if subjects[0] in allowed and not given - {"least"}:
+            raise ValueError(f"{subjects[0]} asks for nothing")
+        return self
+
+
+Condition = Annotated[ConditionIn, BeforeValidator(_long_form)]
+ConditionIn.model_rebuild()
+
+
+def plain_condition(condition: ConditionIn | None) -> dict[str, Any] | None:
+    """Return a condition as plain data in its long form, with the key names of the files."""
+    if condition is None:
+        return None
+    found: dict[str, Any] = Field(default={})
+    for name in type(condition).model_fields:
+        value = getattr(condition, name)
+        if isinstance(value, ConditionIn):
+            value = plain_condition(value)
+        elif isinstance(value, list) and value and isinstance(value[0], ConditionIn):
+            value = [plain_condition(part) for part in value]
+        if value is not None:
+            found[name.rstrip("_")] = value
+    return found
+
+
+RuleStatus = Literal["read", "unchecked", "recalled", "judgement", "ours"]
+Span = float | Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class ModalityIn(Strict):
+    """How to look: ids of tests (any one of them), or none and why."""
+
+    tests: list[Identifier] | None = Field(default=None, min_length=1)
+    none: Words | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.tests is None) == (self.none is None):
+            raise ValueError("give tests, or none with the reason")
+        return self
+
+
+class IntervalIn(Strict):
+    """When: now, once after a span (a number, or from-to), every span, or never and why."""
+
+    now: Literal[True] | None = None
+    days: Span | None = None
+    weeks: Span | None = None
+    months: Span | None = None
+    years: Span | None = None
+    every: bool = False
+    none: Words | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        spans = [getattr(self, name) for name in ("days", "weeks", "months", "years")]
+        if sum(item is not None for item in (*spans, self.now, self.none)) != 1:
+            raise ValueError("give exactly one of now, days, weeks, months, years, none with the reason")
+        for span in spans:
+            low, high = span if isinstance(span, list) else (span, span)
+            if low is not None and high is not None and not 0 < low <= high:
+                raise ValueError("a span is above 0 and runs from low to high")
+        if self.every and (self.now or self.none):
+            raise ValueError("every needs a span")
+        return self
+
+
+def _short_modality(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"tests": [value]}
+    return {"tests": value} if isinstance(value, list) else value
+
+
+def _short_interval(value: Any) -> Any:
+    return {"now": True} if value == "now" else value
+
+
+class RedFlagIn(Strict):
+    """A red flag."""
+
+    id: Identifier
+    name: Words
+    when: Condition
+    why: Words
+    source: SourceRefs
+    status: RuleStatus
+
+
+class RuleIn(Strict):
+    """A rule of the plan. ``modality: mri`` and ``interval: now`` are short for the long forms."""
+
+    id: Identifier
+    when: Condition
+    action: Words
+    modality: Annotated[ModalityIn, BeforeValidator(_short_modality)]
+    interval: Annotated[IntervalIn, BeforeValidator(_short_interval)]
+    urgency: Literal["emergency", "urgent", "soon", "routine", "none"]
+    source: SourceRefs
+    status: RuleStatus
+    stop: Words | None = None
+
+
+class RulesIn(Strict):
+    """``rules.yaml``."""
+
+    redflags: list[RedFlagIn] = Field(default=[])
+    rules: list[RuleIn] = Field(default=[])
+
+
+class TestIn(Strict):
+    """One test that can be done next."""
+
+    __test__ = False  # not a case for pytest
+
+    id: Identifier
+    name: Words
+    reveals: list[Identifier]
+    minutes: float = Field(ge=0)
+    radiation_msv: float = Field(ge=0, le=100)
+    contrast: Literal["none", "iodine", "gadolinium", "microbubbles"]
+    needle: bool
+    cost_class: Literal["low", "medium", "high"]
+    needs: list[str] = Field(default=[])
+    forbidden_if: Condition | None = None
+    source: SourceRefs
+    status: RuleStatus
+
+
+class TestsIn(Strict):
+    """``tests.yaml``."""
+
+    __test__ = False
+
+    tests: list[TestIn] = Field(default=[])
+
+
+StateWeights = Annotated[dict[str, Share], Field(min_length=1)]
+
+
+class ReferenceCaseIn(Strict):
+    """A textbook scenario: what is found, and the cause that should come first.
+
+    ``findings``: by block a state, a list of states, or weights by state; the lesion also as
+    ``{host: [...], morphology: [...]}``.
+    """
+
+    id: Identifier
+    network: Literal["adult", "fetal"] = "adult"
+    setting: Identifier | None = None
+    cause: Identifier
+    findings: dict[Identifier, str | list[str] | StateWeights | dict[str, str | list[str]]] = Field(min_length=1)
+    note: str = ""
+    status: Status = "judgement"
+
+
+class ReferenceCasesIn(Strict):
+    """``reference_cases.yaml``."""
+
+    cases: list[ReferenceCaseIn]
