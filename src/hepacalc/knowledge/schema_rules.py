@@ -113,7 +113,7 @@ def plain_condition(condition: ConditionIn | None) -> dict[str, Any] | None:
     """Return a condition as plain data in its long form, with the key names of the files."""
     if condition is None:
         return None
-    found: dict[str, Any] = Field(default={})
+    found: dict[str, Any] = {}
     for name in type(condition).model_fields:
         value = getattr(condition, name)
         if isinstance(value, ConditionIn):
