@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hepacalc.foci.aperture import Window, measure_signal, open_window
+from hepacalc.foci.aperture import measure_signal
 from hepacalc.foci.burden import count_burden
 from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.detect import Candidate, detect
@@ -19,6 +19,7 @@ from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.resolution import in_plane_sigma_mm
 from hepacalc.foci.scene import Mask, Scene, look_at
 from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree
+from hepacalc.foci.window import Window, open_window
 from hepacalc.records import (
     MEASUREMENTS,
     Burden,

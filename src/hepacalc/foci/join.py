@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hepacalc.foci.aperture import Window
 from hepacalc.foci.burden import add_up
 from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.lesions import Placed, group_foci, placed
 from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.scene import Scene
 from hepacalc.foci.shape import Body, describe_shape, fine_body
+from hepacalc.foci.window import Window
 from hepacalc.records import Calibration, Focus, Lesion, Measured, Measurement, NotMeasured, Pattern
 
 __all__ = ["LESION_KINDS", "Draft", "join_foci"]

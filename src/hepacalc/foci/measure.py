@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from hepacalc.foci.aperture import Signal, Window
+from hepacalc.foci.aperture import Signal
 from hepacalc.foci.detect import Candidate
 from hepacalc.foci.scene import Scene
 from hepacalc.foci.shape import Body, Shape, describe_shape, fine_body
+from hepacalc.foci.window import Window
 from hepacalc.records import MEASUREMENTS, Calibration, Measured, Measurement, NotMeasured, Surroundings
 
 __all__ = ["integrated_mass", "measure_focus", "measure_roughly", "measure_surroundings"]

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hepacalc.foci.aperture import Window
 from hepacalc.foci.detect import Candidate
 from hepacalc.foci.scene import Mask, Scene
 from hepacalc.foci.signs import Signs, look
 from hepacalc.foci.vessels import Blood, vessel_reason
+from hepacalc.foci.window import Window
 from hepacalc.records import Certainty, Kind
 
 __all__ = ["Verdict", "judge", "judge_vessel"]

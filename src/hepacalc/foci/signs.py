@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from hepacalc.foci.aperture import Window
 from hepacalc.foci.detect import Candidate
 from hepacalc.foci.scene import Scene
 from hepacalc.foci.vessels import Blood, blood_margin, continues_mm, core_hu, is_compact
+from hepacalc.foci.window import Window
 
 __all__ = ["Signs", "look"]
 
