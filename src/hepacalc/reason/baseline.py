@@ -30,7 +30,7 @@ def naive_posterior(evidence: Evidence, network: Network, setting: str) -> Float
     """
     network.checked(evidence)
     tables = network.tables(setting)
-    log_p = np.log(network.prior_mean(setting))
+    log_p = network.log_prior(setting)
     for block, weights in evidence.weights.items():
         table = tables[block]
         inside = np.where(table.allowed, weights, 0.0)

@@ -49,7 +49,7 @@ def what_would_change(
     network = network_of(knowledge, evidence.network)
     place = setting_of(network, evidence, setting)
     known = block_log_likelihoods(evidence, network, place)
-    total = np.log(network.prior_mean(place)) + sum(known.values(), np.zeros(len(network.cause_ids)))
+    total = network.log_prior(place) + sum(known.values(), np.zeros(len(network.cause_ids)))
     point = _posterior(total[None, :])[0]
     limits = action_thresholds(knowledge) if thresholds is None else thresholds
     limit = np.array([limits.get(label.harm, np.inf) for label in network.labels])

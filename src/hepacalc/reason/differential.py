@@ -8,7 +8,7 @@ is how far it moves when the figures are drawn from their laws.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "block_log_likelihoods",
     "differential",
-    "known_blocks",
     "posterior",
     "ranked",
     "setting_notes",
@@ -78,17 +77,10 @@ def differential(
 
 def _one(evidence: Evidence, network: Network, setting: str | None, draws: int, seed: int) -> Differential:
     place = setting_of(network, evidence, setting)
-    point = posterior(evidence, network, place)
+    spoken = block_log_likelihoods(evidence, network, place)
+    point = _softmax(network.log_prior(place), spoken)
     drawn = drawn_posterior(draw_bank(network, draws, seed), evidence, place) if draws else None
-    return ranked(
-        network,
-        place,
-        point,
-        drawn,
-        seed,
-        known_blocks(network, evidence, place),
-        setting_notes(network, evidence, place),
-    )
+    return ranked(network, place, point, drawn, seed, tuple(spoken), setting_notes(network, evidence, place))
 
 
 def setting_of(network: Network, evidence: Evidence, setting: str | None) -> str:
@@ -107,32 +99,23 @@ def block_log_likelihoods(evidence: Evidence, network: Network, setting: str) ->
     """
     network.checked(evidence)
     tables = network.tables(setting)
-    return {
-        block: tables[block].log_likelihood(evidence.weights[block])
-        for block in known_blocks(network, evidence, setting)
-    }
-
-
-def known_blocks(network: Network, evidence: Evidence, setting: str) -> tuple[str, ...]:
-    """Return the blocks whose evidence says something under this setting, in the network's order."""
-    network.checked(evidence)
-    tables = network.tables(setting)
-    known = []
+    found = {}
     for block in network.states:
         if block in evidence.weights:
-            inside = evidence.weights[block][tables[block].allowed]
-            if inside.min() != inside.max():
-                known.append(block)
-    return tuple(known)
+            spoken = tables[block].log_likelihood(evidence.weights[block])
+            if spoken is not None:
+                found[block] = spoken
+    return found
 
 
 def posterior(evidence: Evidence, network: Network, setting: str) -> Floats:
     """Return ``P(cause | evidence, setting)``, shape ``(causes,)``."""
-    log_p = np.log(network.prior_mean(setting))
-    for likelihood in block_log_likelihoods(evidence, network, setting).values():
-        log_p += likelihood
-    log_p -= log_p.max()
-    p = np.exp(log_p)
+    return _softmax(network.log_prior(setting), block_log_likelihoods(evidence, network, setting))
+
+
+def _softmax(log_prior: Floats, spoken: Mapping[str, Floats]) -> Floats:
+    log_p = log_prior + sum(spoken.values(), np.zeros(len(log_prior)))
+    p = np.exp(log_p - log_p.max())
     out: Floats = p / p.sum()
     return out
 
@@ -190,9 +173,10 @@ def ranked(
 def setting_notes(network: Network, evidence: Evidence, setting: str) -> tuple[str, ...]:
     """Say which facts contradict what the setting takes as given; they were not used."""
     tables = network.tables(setting)
+    given = network.given.get(setting, {})
     return tuple(
         f"What is said about {block} contradicts the setting {setting}, which takes as given: "
-        f"{', '.join(network.given[setting][block])}. It was not used; check the setting."
+        f"{', '.join(given[block])}. It was not used; check the setting."
         for block in network.states
-        if block in evidence.weights and tables[block].contradicts(evidence.weights[block])
+        if block in given and block in evidence.weights and tables[block].contradicts(evidence.weights[block])
     )

@@ -55,7 +55,7 @@ def explain(
     network = network_of(knowledge, evidence.network)
     place = setting_of(network, evidence, setting)
     found = block_log_likelihoods(evidence, network, place)
-    log_prior = np.log(network.prior_mean(place))
+    log_prior = network.log_prior(place)
     blocks = np.array(list(found.values())).reshape(len(found), len(log_prior))
     prior, point = _softmax(log_prior), _softmax(log_prior + blocks.sum(axis=0))
     without = leave_one_out(log_prior, blocks)

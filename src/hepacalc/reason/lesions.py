@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.errors import UsageError
-from hepacalc.reason.differential import block_log_likelihoods, known_blocks, ranked, setting_notes, setting_of
+from hepacalc.reason.differential import block_log_likelihoods, ranked, setting_notes, setting_of
 from hepacalc.reason.evidence import Evidence
 from hepacalc.reason.network import Network, network_of
 from hepacalc.reason.records import CauseProbability, LesionDifferentials
@@ -70,7 +70,7 @@ def combine_lesions(
     network = network_of(knowledge, shared.network)
     place = setting_of(network, shared, setting)
     _check(shared, lesions, other, alike)
-    log_q = np.log(network.prior_mean(place)) + _summed(shared, network, place)
+    log_q = network.log_prior(place) + _summed(shared, network, place)
     pictures = [_summed(lesion, network, place) for lesion in lesions]
     point = _combine(log_q, pictures, other, alike)
     drawn: list[Array] | None = None
@@ -82,7 +82,7 @@ def combine_lesions(
     for k, p in enumerate(point):
         # the last one is the patient
         together = [shared, *(lesions if k == len(lesions) else [lesions[k]])]
-        known = {block for evidence in together for block in known_blocks(network, evidence, place)}
+        known = {block for evidence in together for block in block_log_likelihoods(evidence, network, place)}
         notes = [note for evidence in together for note in setting_notes(network, evidence, place)]
         found.append(
             ranked(

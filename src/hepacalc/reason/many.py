@@ -77,7 +77,7 @@ def posterior_many(
 def _chunk(network: Network, setting: str, findings: Mapping[str, Column], count: int) -> Floats:
     """Return the posterior of a few thousand patients of one setting."""
     tables = network.tables(setting)
-    log_p = np.repeat(np.log(network.prior_mean(setting))[None, :], count, axis=0)
+    log_p = np.repeat(network.log_prior(setting)[None, :], count, axis=0)
     rows = np.empty_like(log_p)
     for block in network.states:
         if block not in findings:

@@ -62,19 +62,20 @@ class Table:
     log_p: Floats
     allowed: Bools
 
-    def log_likelihood(self, weights: Floats) -> Floats:
-        """Return ``log P(evidence | cause)``, shape ``(causes,)``; zero when the weights say nothing.
+    def log_likelihood(self, weights: Floats) -> Floats | None:
+        """Return ``log P(evidence | cause)``, shape ``(causes,)``, up to a constant; None when it says nothing.
 
-        Weights that leave no given state contradict the setting; they too return zero (:meth:`contradicts`).
+        Weights that leave no given state contradict the setting; they too say nothing (:meth:`contradicts`).
         """
         inside = weights[self.allowed]
-        if inside.min() == inside.max():
-            return np.zeros(self.p.shape[1])
-        seen = np.flatnonzero(weights * self.allowed)
+        top = inside.max()
+        if inside.min() == top:
+            return None
+        seen = np.flatnonzero(inside)
         if len(seen) == 1:
-            row: Floats = self.log_p[seen[0]]
+            row: Floats = self.log_p[np.flatnonzero(self.allowed)[seen[0]]]
             return row
-        likelihood: Floats = np.log(weights @ self.p / inside.max())
+        likelihood: Floats = np.log(weights @ self.p / top)
         return likelihood
 
     def contradicts(self, weights: Floats) -> bool:
@@ -134,6 +135,11 @@ class Network:
         shares = self.prior[self.known_setting(setting)][0]
         mean: Floats = (1 - PRIOR_FLOOR) * shares / shares.sum() + PRIOR_FLOOR / len(shares)
         return mean
+
+    def log_prior(self, setting: str) -> Floats:
+        """Return the logarithm of :meth:`prior_mean`."""
+        log_p: Floats = np.log(self.prior_mean(setting))
+        return log_p
 
     def tables(self, setting: str) -> dict[str, Table]:
         """Return the tables under one setting; built once."""

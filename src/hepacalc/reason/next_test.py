@@ -111,11 +111,11 @@ def next_tests(
     if found is None or found.draws == 0:
         found = differential(evidence, network, setting=place)
     needle = _no_needle(found, NEEDLE_LIMIT if isinstance(knowledge, Network) else _needle_limit(knowledge))
-    point = posterior(evidence, network, place)
-    now = table.actions[int((table.table @ point).argmin())]
+    outcomes = _Outcomes(evidence, network, place, table)
+    now = table.actions[outcomes.best_now]
     out = []
     for option in options:
-        value, change, bits = value_of(option.reveals, evidence, network, place, table)
+        value, change, bits = outcomes.value(option.reveals)
         reasons = (*(forbidden or {}).get(option.id, ()), *(needle if option.needle else ()))
         net = value - option.cost
         out.append(
@@ -140,67 +140,80 @@ def value_of(
         Expected loss that is spared (never negative), probability that the best action changes, and expected
         information about the cause in bits.
     """
-    point = posterior(evidence, network, setting)
-    shares = [
-        share
-        for block in network.states
-        if block in reveals
-        if (share := _open(block, evidence, network, setting)) is not None
-    ]
-    if not shares:
-        return 0.0, 0.0, 0.0
-    count = int(np.prod([len(share) for share in shares], dtype=np.float64))
-    if count <= EXACT:
-        joint = point[None, :]
-        for share in shares:
-            joint = (joint[:, None, :] * share[None, :, :]).reshape(-1, len(point))
-        weight = joint.sum(axis=1)
-        then = joint / weight[:, None]
-    else:
-        weight, then = _sampled(point, shares, losses)
-    expected = then @ losses.table.T
-    best_now = int((losses.table @ point).argmin())
-    spared = expected[:, best_now] - expected.min(axis=1)
-    # a tie is no change
-    changes = spared > 1e-12
-    bits = np.sum(then * (np.log2(np.maximum(then, 1e-300)) - np.log2(point)), axis=1)
-    return float(weight @ spared), float(weight @ changes), max(float(weight @ bits), 0.0)
+    return _Outcomes(evidence, network, setting, losses).value(reveals)
 
 
-def _open(block: str, evidence: Evidence, network: Network, setting: str) -> Floats | None:
-    """Return ``P(state | cause, what is known of the block)``, ``(states, causes)``; None when nothing is open."""
-    table = network.tables(setting)[block]
-    weights = np.where(table.allowed, evidence.weights.get(block, 1.0), 0.0)
-    if not weights.any():
-        return None
-    seen = np.flatnonzero(weights)
-    if len(seen) < 2:
-        return None
-    share = weights[seen, None] * table.p[seen]
-    out: Floats = share / share.sum(axis=0)
-    return out
+class _Outcomes:
+    """What tests can show, from what is known; shared by all tests, so that their values can be compared."""
 
+    def __init__(self, evidence: Evidence, network: Network, setting: str, losses: Losses) -> None:
+        self.evidence, self.network, self.setting, self.losses = evidence, network, setting, losses
+        self.point = posterior(evidence, network, setting)
+        self.log_point = np.log(self.point)
+        self.best_now = int((losses.table @ self.point).argmin())
+        self._open: dict[str, Floats | None] = {}
+        self._spoken: dict[str, Floats] = {}
+        # half of the sampled causes by how probable they are, half by how much it costs to miss them
+        stake = self.point * np.ptp(losses.table, axis=0)
+        proposal = 0.5 * self.point + 0.5 * (stake / stake.sum() if stake.sum() > 0 else self.point)
+        # systematic: each cause comes up as often as it should, within one
+        places = np.searchsorted(np.cumsum(proposal), (np.arange(SAMPLE) + 0.5) / SAMPLE * proposal.sum(), side="right")
+        self.cause = np.minimum(places, len(self.point) - 1)
+        weight = self.point[self.cause] / proposal[self.cause]
+        self.weight = weight / weight.sum()
 
-def _sampled(point: Floats, shares: Sequence[Floats], losses: Losses) -> tuple[Floats, Floats]:
-    """Draw joint outcomes: half of them by how probable the causes are, half by how much it costs to miss them.
+    def value(self, reveals: Sequence[str]) -> tuple[float, float, float]:
+        """Return spared loss, probability of another action, bits."""
+        blocks = [block for block in self.network.states if block in reveals and self.open(block) is not None]
+        if not blocks:
+            return 0.0, 0.0, 0.0
+        shares = [share for block in blocks if (share := self.open(block)) is not None]
+        if np.prod([len(share) for share in shares], dtype=np.float64) <= EXACT:
+            joint = self.point[None, :]
+            for share in shares:
+                joint = (joint[:, None, :] * share[None, :, :]).reshape(-1, len(self.point))
+            weight = joint.sum(axis=1)
+            then = joint / weight[:, None]
+        else:
+            weight = self.weight
+            then = np.repeat(self.point[None, :], SAMPLE, axis=0)
+            for block in blocks:
+                then *= self.spoken(block)
+                then /= (then @ np.ones(len(self.point)))[:, None]
+        expected = then @ self.losses.table.T
+        spared = expected[:, self.best_now] - expected.min(axis=1)
+        # a tie is no change
+        change = float(weight @ (spared > 1e-12))
+        bits = float(weight @ np.einsum("oc,oc->o", then, np.log(np.maximum(then, 1e-300)) - self.log_point)) / float(
+            np.log(2)
+        )
+        return max(float(weight @ spared), 0.0), min(change, 1.0), max(bits, 0.0)
 
-    Returns:
-        Weight of each outcome, summing to 1, and the posterior after it, shape ``(outcomes, causes)``.
-    """
-    rng = np.random.default_rng(7)
-    stake = point * np.ptp(losses.table, axis=0)
-    proposal = 0.5 * point + 0.5 * (stake / stake.sum() if stake.sum() > 0 else point)
-    # systematic: each cause comes up as often as it should, within one
-    cause = np.searchsorted(np.cumsum(proposal), (np.arange(SAMPLE) + 0.5) / SAMPLE * proposal.sum(), side="right")
-    cause = np.minimum(cause, len(point) - 1)
-    weight = point[cause] / proposal[cause]
-    log_p = np.repeat(np.log(point)[None, :], SAMPLE, axis=0)
-    for share in shares:
-        rising = np.cumsum(share, axis=0)
-        state = (rng.random(SAMPLE)[None, :] > rising[:, cause]).sum(axis=0)
-        log_p += np.log(np.maximum(share, 1e-300))[np.minimum(state, len(share) - 1)]
-    then = np.exp(log_p - log_p.max(axis=1, keepdims=True))
-    return weight / weight.sum(), then / then.sum(axis=1, keepdims=True)
+    def open(self, block: str) -> Floats | None:
+        """Return ``P(state | cause, what is known)``, shape ``(states, causes)``; None when nothing is open."""
+        if block not in self._open:
+            table = self.network.tables(self.setting)[block]
+            weights = np.where(table.allowed, self.evidence.weights.get(block, 1.0), 0.0)
+            seen = np.flatnonzero(weights)
+            share = weights[seen, None] * table.p[seen]
+            self._open[block] = share / share.sum(axis=0) if len(seen) > 1 else None
+        return self._open[block]
+
+    def spoken(self, block: str) -> Floats:
+        """Return ``P(sampled state | cause)`` for each sampled outcome, shape ``(outcomes, causes)``."""
+        if block not in self._spoken:
+            share = self.open(block)
+            assert share is not None, "only open blocks are sampled"
+            drawn = np.random.default_rng([7, *block.encode()]).random(SAMPLE)
+            rising = np.ascontiguousarray(np.cumsum(share, axis=0).T)
+            state = np.empty(SAMPLE, np.intp)
+            # sampled causes come in rising order
+            starts = np.searchsorted(self.cause, np.arange(len(self.point) + 1))
+            for cause in np.flatnonzero(np.diff(starts)):
+                mine = slice(starts[cause], starts[cause + 1])
+                state[mine] = np.searchsorted(rising[cause], drawn[mine], side="right")
+            self._spoken[block] = share[np.minimum(state, len(share) - 1)]
+        return self._spoken[block]
 
 
 def _needle_limit(knowledge: Knowledge) -> float:
