@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.bodies import BlurredBody, fit_bodies
 from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.foci.window import REACH, Window, crop_window
@@ -132,6 +132,6 @@ def _left_over(scene: Scene, window: Window, excess: F32, body: BlurredBody, cut
 
 def _sparseness(region: Mask) -> float:
     """Return how much of the ellipsoid about a focus it leaves empty: 0 for a ball, near 1 for arms and grains."""
-    spread = ndimage.find_objects(region.view(np.int8))[0]
+    spread = tight_box(region)
     ellipsoid = float(np.prod([s.stop - s.start for s in spread])) * np.pi / 6
     return float(np.clip(1.0 - float(region.sum()) / ellipsoid, 0.0, 1.0))

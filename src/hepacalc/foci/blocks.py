@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["enlarge", "reduce_blocks"]
+from hepacalc.geometry import Slices3
+
+__all__ = ["enlarge", "reduce_blocks", "tight_box"]
 
 F32 = NDArray[np.float32]
 
@@ -44,3 +46,13 @@ def enlarge(array: F32, factor: tuple[int, ...], shape: tuple[int, ...]) -> F32:
         part = (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
         out = np.take(out, low, axis) * (1 - part) + np.take(out, high, axis) * part
     return np.asarray(out, np.float32)
+
+
+def tight_box(mask: NDArray[np.bool_]) -> Slices3:
+    """Return the smallest box ``(z, y, x)`` that holds every True voxel of a mask that has some."""
+    flat = np.any(mask, axis=0)
+    found = []
+    for line in (np.any(mask, axis=(1, 2)), np.any(flat, axis=1), np.any(flat, axis=0)):
+        at = np.flatnonzero(line)
+        found.append(slice(int(at[0]), int(at[-1]) + 1))
+    return found[0], found[1], found[2]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import erf
 
+from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.foci.window import Window
 
@@ -118,7 +119,7 @@ def _upsample(array: F32, factor: tuple[int, int, int]) -> F32:
 
 def _local_height(fine: F32, window: Window, factor: tuple[int, int, int], scene: Scene) -> NDArray[np.float32] | float:
     """Return the height of the focus nearby: its ridge varies along a rim or a line."""
-    spread = ndimage.find_objects(window.region.view(np.int8))[0]
+    spread = tight_box(window.region)
     extent = [(s.stop - s.start) * d for s, d in zip(spread, scene.spacing_mm, strict=True)]
     if max(extent) < LOCAL_FROM_MM:
         return float(np.quantile(fine[fine >= fine.max() * 0.9], 0.5))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hepacalc.foci.blocks import enlarge, reduce_blocks
+from hepacalc.foci.blocks import enlarge, reduce_blocks, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene, bulk
 from hepacalc.geometry import Slices3
 
@@ -121,12 +121,11 @@ def _grow(mask: Mask, step: tuple[float, ...], mm: float) -> Mask:
 
 
 class _Field:
-    """What flooding needs of the whole scene, made once: slow background, depth in the liver, its rim."""
+    """What flooding needs of the whole scene, made once: slow background, depth in the liver."""
 
     def __init__(self, scene: Scene, slow: F32, factor: tuple[int, ...], vessel_hu: float | None) -> None:
         self.scene, self.slow, self.factor = scene, slow, factor
         self.follow_above = -np.inf if vessel_hu is None else vessel_hu + max(40.0, 2.5 * scene.noise_hu)
-        self.near = _grow(scene.liver.view(np.uint8), scene.spacing_mm, REACH_MM).astype(bool)
         self._coarse = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
         liver = reduce_blocks(scene.liver.view(np.uint8), self._coarse)[0] >= 0.5
         step = [d * f for d, f in zip(scene.spacing_mm, self._coarse, strict=True)]
@@ -239,10 +238,10 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
     is_cut = False
     if inside < 0.8:
         # it goes on outside (a rib that touches the liver, a vessel that leaves it): keep what belongs to the liver
-        kept = bright & field.near[box]
+        kept = bright & _grow(liver.view(np.uint8), scene.spacing_mm, REACH_MM).astype(bool)
         if kept[at]:
             region, is_cut = _part_with(kept, at), True
-    tight = ndimage.find_objects(region.astype(np.int8))[0]
+    tight = tight_box(region)
     place = tuple(slice(b.start + t.start, b.start + t.stop) for b, t in zip(box, tight, strict=True))
     where: Slices3 = (place[0], place[1], place[2])
     body = np.ascontiguousarray(region[tight])

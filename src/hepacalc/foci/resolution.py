@@ -17,6 +17,7 @@ __all__ = ["in_plane_sigma_mm"]
 
 TYPICAL_SIGMA_MM = 0.75
 FEWEST_SKIN_EDGES = 40
+SKIN_SLICES = 8
 SHARPEST_PIXELS = 0.55
 BLUNTEST_MM = 1.5
 
@@ -53,7 +54,7 @@ def in_plane_sigma_mm(volume: Volume) -> float:
 def _skin(volume: Volume, otherwise: float) -> float:
     """Return what the skin says, where it can be asked (square pixels, enough edges)."""
     try:
-        found = estimate_psf(volume)
+        found = estimate_psf(volume, slices=SKIN_SLICES)
     except UnsupportedGeometry:
         return otherwise
     return found.sigma_mm if found.edges >= FEWEST_SKIN_EDGES else otherwise

@@ -108,33 +108,30 @@ def _edges(hu: NDArray[np.generic], k: int, pixel: float, spacing: float) -> NDA
     at_y = rows[:, None] + ny[:, None] * along / pixel
     at_x = columns[:, None] + nx[:, None] * along / pixel
     profiles = ndimage.map_coordinates(image, [at_y, at_x], order=3, mode="nearest")
-    out = []
-    for line in profiles:
-        width = _rise(line, step)
-        if width is not None:
-            out.append(width / TENTH_TO_HALF)
     # cubic interpolation of pixels adds almost nothing to the width; the pixel itself is part of the estimate
-    return np.array(out)
+    return _rises(profiles, step) / TENTH_TO_HALF
 
 
-def _rise(line: NDArray[np.float32], step: float) -> float | None:
-    """Return the distance in mm from a tenth to a half of the step, or None where the edge is not clean."""
-    air = float(np.median(line[: int(3 / step)]))
-    if air > -900 or float(line[: int(3 / step)].std()) > 40:
-        return None
-    above = np.flatnonzero(line > -500)
-    if above.size == 0:
-        return None
-    top = float(line[above[0] : above[0] + int(3.0 / step) + 1].max())
-    if not -160 < top < 250:
-        return None
-    cross = []
-    for share in (0.1, 0.5):
+def _rises(lines: NDArray[np.float32], step: float) -> NDArray[np.float64]:
+    """Return the distance in mm from a tenth to a half of the step, of each profile ``(n, samples)`` that is clean."""
+    count = lines.shape[1]
+    air = np.median(lines[:, : int(3 / step)], axis=1)
+    calm = lines[:, : int(3 / step)].std(axis=1) <= 40
+    above = lines > -500
+    start = np.argmax(above, axis=1)
+    # the top of the step: the highest HU within 3 mm behind the edge
+    behind = np.minimum(start[:, None] + np.arange(int(3.0 / step) + 1), count - 1)
+    top = np.take_along_axis(lines, behind, axis=1).max(axis=1)
+    clean = (air <= -900) & calm & above.any(axis=1) & (top > -160) & (top < 250)
+    cross = np.zeros((len(lines), 2))
+    last = start + int(2.0 / step)
+    for column, share in enumerate((0.1, 0.5)):
         level = air + share * (top - air)
-        after = np.flatnonzero(line[: above[0] + int(2.0 / step)] >= level)
-        if after.size == 0 or after[0] == 0:
-            return None
-        j = int(after[0])
-        cross.append(j - 1 + (level - float(line[j - 1])) / (float(line[j]) - float(line[j - 1])))
-    width = (cross[1] - cross[0]) * step
-    return width if 0.15 < width < 5 else None
+        over = (lines >= level[:, None]) & (np.arange(count) < last[:, None])
+        j = np.argmax(over, axis=1)
+        clean &= over.any(axis=1) & (j > 0)
+        high = np.take_along_axis(lines, j[:, None], axis=1)[:, 0]
+        low = np.take_along_axis(lines, np.maximum(j - 1, 0)[:, None], axis=1)[:, 0]
+        cross[:, column] = j - 1 + (level - low) / np.where(high > low, high - low, 1.0)
+    width = (cross[:, 1] - cross[:, 0]) * step
+    return np.asarray(width[clean & (width > 0.15) & (width < 5)], np.float64)

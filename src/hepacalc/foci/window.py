@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from hepacalc.foci.blocks import enlarge, reduce_blocks
+from hepacalc.foci.blocks import enlarge, reduce_blocks, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.geometry import Slices3
 
@@ -146,8 +146,7 @@ def background_field(hu: F32, clean: Mask, liver: Mask, scene: Scene) -> F32:
 
 def crop_window(window: Window) -> Window:
     """Return the part of a window that the signal can reach."""
-    found = ndimage.find_objects((window.reach <= REACH + 0.5).view(np.int8))[0]
-    part: Slices3 = (found[0], found[1], found[2])
+    part = tight_box(window.reach <= REACH + 0.5)
     whole = tuple(slice(outer.start + s.start, outer.start + s.stop) for outer, s in zip(window.box, part, strict=True))
     return Window(
         (whole[0], whole[1], whole[2]),
