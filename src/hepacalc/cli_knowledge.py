@@ -1,0 +1,130 @@
+"""``hepacalc knowledge``: check the knowledge base, show a cause, tell what an edit does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hepacalc.errors import STATUS, KnowledgeError
+from hepacalc.terminal import write_line
+
+__all__ = ["knowledge"]
+
+knowledge = typer.Typer(
+    name="knowledge",
+    help="Check and read what hepacalc knows, and try an edit of it.",
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Language(StrEnum):
+    """Languages of the data."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Overlay = Annotated[
+    Path | None,
+    typer.Option(
+        "--overlay", metavar="PATH", help="A site's own YAML file, or a folder of edited files, laid over it."
+    ),
+]
+
+
+@knowledge.callback()
+def _root() -> None:
+    pass
+
+
+@knowledge.command()
+def check(overlay: Overlay = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """List every fault: a number without source, a cause out of reach, a pointer that leads nowhere."""
+    from hepacalc.knowledge import load_knowledge
+    from hepacalc.knowledge.check import check_knowledge
+
+    problems = check_knowledge(overlay)
+    if problems and as_json:
+        sys.stdout.write(json.dumps({"faults": [problem._asdict() for problem in problems]}, ensure_ascii=False) + "\n")
+        raise typer.Exit(STATUS["KNO"].exit_status)
+    if problems:
+        for problem in problems:
+            write_line(str(problem))
+        raise KnowledgeError(
+            f"the knowledge base has {len(problems)} fault{'s' * (len(problems) > 1)}, the first: {problems[0]}.",
+            hint="Correct the files and run it again.",
+        )
+    found = load_knowledge(overlay)
+    told: dict[str, object] = {
+        "version": found.version, "site": found.site, "faults": [], "causes": len(found.causes),
+        "blocks": len(found.blocks), "settings": len(found.settings), "red flags": len(found.redflags),
+        "rules": len(found.rules), "tests": len(found.tests), "sources": len(found.sources),
+        "corrections": len(found.corrections),
+    }  # fmt: skip
+    if as_json:
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+    else:
+        counts = ", ".join(f"{count} {name}" for name, count in list(told.items())[3:])
+        write_line(f"No fault. Knowledge {found.version}: {counts}.")
+
+
+@knowledge.command()
+def show(
+    cause: Annotated[str, typer.Argument(metavar="CAUSE", help="Id or name of a cause, e.g. ce.", show_default=False)],
+    language: Annotated[Language, typer.Option("--language", help="Language of names and sentences.")] = Language.EN,
+    overlay: Overlay = None,
+    debug: Debug = False,
+) -> None:
+    """Print all that is held of one cause, with counts and sources."""
+    from hepacalc.knowledge import load_knowledge
+    from hepacalc.knowledge.show import cause_text, find_cause
+
+    found = load_knowledge(overlay)
+    write_line(cause_text(found, find_cause(found, cause), language.value))
+
+
+@knowledge.command()
+def diff(
+    edited: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OVERLAY_OR_FOLDER",
+            help="A site's own YAML file, or a folder of edited files of the knowledge base.",
+            show_default=False,
+        ),
+    ],
+    least: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="List cases in which a probability moves by so much.")
+    ] = 0.01,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Tell which numbers an edit changes, and what that does to the reference cases."""
+    from hepacalc.knowledge import load_knowledge
+    from hepacalc.knowledge.cases import load_reference_cases
+    from hepacalc.knowledge.diff import changed_numbers, diff_text
+    from hepacalc.reason.compare import case_evidence, compare
+
+    before, after = load_knowledge(), load_knowledge(edited)
+    numbers = changed_numbers(before, after)
+    cases = load_reference_cases()
+    moved = compare(case_evidence(cases, before), before, after, cases_after=case_evidence(cases, after))
+    if as_json:
+        told = {
+            "before": before.version,
+            "after": after.version,
+            "changed": [dataclasses.asdict(item) for item in numbers],
+            "cases": [dataclasses.asdict(item) for item in moved],
+        }
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+    else:
+        write_line(diff_text(numbers, moved, least=least))
