@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hepacalc.knowledge import model
 from hepacalc.knowledge.files import RawKnowledge
-from hepacalc.knowledge.ids import ADULT_CAUSES, FETAL_CAUSES
+from hepacalc.knowledge.ids import CAUSE_IDS
 from hepacalc.knowledge.schema import (
     AxesBlockIn,
     BlockIn,
@@ -42,9 +42,8 @@ def build_knowledge(raw: RawKnowledge, version: str) -> model.Knowledge:
     }
     axis_bases = _axis_bases(raw)
     given = {cause.id: cause for cause in raw.causes.values()}
-    order = [cause for cause in (*ADULT_CAUSES, *FETAL_CAUSES) if cause in given]
-    causes = {key: _cause(given[key], blocks, axis_bases, sources) for key in order}
-    settings = {key: _setting(key, setting, causes) for key, setting in raw.settings.settings.items()}
+    causes = {key: _cause(given[key], blocks, axis_bases, sources) for key in CAUSE_IDS}
+    settings = {key: _setting(key, setting) for key, setting in raw.settings.settings.items()}
     return model.Knowledge(
         networks={network: _tables(network, blocks, causes, settings) for network in ("adult", "fetal")},
         blocks=blocks,
@@ -176,19 +175,17 @@ def _counted(count: CountIn, block: model.Block) -> tuple[str, ...]:
     return tuple(f"{one}/{two}" for one, two in product(*sides))
 
 
-def _setting(key: str, item: SettingIn, causes: Mapping[str, model.Cause]) -> model.Setting:
+def _setting(key: str, item: SettingIn) -> model.Setting:
     prior = {
         cause: model.PriorShare(row.share * part / sum(row.among.values()), float(row.ess), row.source)
         for row in item.prior
         for cause, part in row.among.items()
-        if cause in causes
     }
-    total = sum(share.share for share in prior.values())
     return model.Setting(
         id=key, network=item.network, name=_words(item.name), why=_words(item.why), rank=item.rank,
         derived_from=plain_condition(item.derived_from),
         given={block: tuple(states) for block, states in item.given.items()},
-        prior={cause: share._replace(share=share.share / total) for cause, share in prior.items()},
+        prior=prior,
     )  # fmt: skip
 
 
@@ -218,7 +215,7 @@ def _tables(
         for key, block in blocks.items()
         if block.network == network
     }
-    prior = {key: prior_arrays(setting, ids) for key, setting in settings.items() if setting.network == network and ids}
+    prior = {key: prior_arrays(setting, ids) for key, setting in settings.items() if setting.network == network}
     return model.NetworkTables(network, ids, tuple(alpha), alpha, prior)
 
 

@@ -31,6 +31,10 @@ def reference_problems(raw: RawKnowledge) -> list[Problem]:
 def _vocabulary(raw: RawKnowledge) -> Iterator[Problem]:
     for block in sorted(set(raw.findings.adult) & set(raw.findings.fetal)):
         yield Problem("findings.yaml", block, "stands in both networks")
+    there = {cause.id for cause in raw.causes.values()}
+    for cause in CAUSE_IDS:
+        if cause not in there:
+            yield Problem(f"causes/{cause}.yaml", "", "this cause is missing")
 
 
 def _cause(name: str, cause: CauseIn, blocks: dict[str, BlockIn | AxesBlockIn]) -> Iterator[Problem]:
