@@ -10,6 +10,9 @@ the power ``1 / (1 + (n - 1) * alike)`` (a composite likelihood with the design 
 ``alike = 0`` the answer is the exact posterior of the model, with one lesion it is the plain differential. ``other``
 and ``alike`` are judgements.
 
+The differential of the patient is that of a lesion picked at random: the mean over the lesions. It answers "what is most
+of this?"; whether *any* lesion is harmful stands in ``highest``, which the harmless ones do not dilute.
+
 References: Varin, Reid and Firth 2011, Stat Sinica 21:5 (composite likelihood); Kish 1965, Survey Sampling.
 """
 
@@ -99,7 +102,7 @@ def combine_lesions(
 
 
 def _combine(log_q: Array, pictures: Sequence[Array], other: float, alike: float) -> list[Array]:
-    """Return the posterior of each lesion and, last, of the process that made most of them.
+    """Return the posterior of each lesion and, last, of one picked at random.
 
     Args:
         log_q: ``log q``, shape ``(causes, ...)``, up to a constant.
@@ -116,8 +119,7 @@ def _combine(log_q: Array, pictures: Sequence[Array], other: float, alike: float
         context = log_q + _power(len(pictures) - 1, alike) * (total - own)
         log_p = _log_mix(context - _log_sum(context), log_q, other) + picture
         out.append(np.exp(log_p - _log_sum(log_p)))
-    log_p = log_q + _power(len(pictures), alike) * total
-    out.append(np.exp(log_p - _log_sum(log_p)))
+    out.append(np.mean(out, axis=0))
     return out
 
 

@@ -30,8 +30,8 @@ __all__ = ["NEEDLE_LIMIT", "TestOption", "next_tests", "option_of", "value_of"]
 
 Floats = NDArray[np.float64]
 
-NEEDLE_LIMIT = 0.01
-"""No blind needle where the upper bound of a never-needle cause reaches this (or the knowledge's ``never_needle``)."""
+NEEDLE_LIMIT = 0.02
+"""No blind needle where the upper bound of a never-needle cause reaches this (or the knowledge's ``needle_never``)."""
 EXACT = 2048
 """Up to so many joint outcomes are all gone through; beyond that a seeded sample is drawn."""
 SAMPLE = 1024
@@ -217,7 +217,7 @@ class _Outcomes:
 
 
 def _needle_limit(knowledge: Knowledge) -> float:
-    limit = knowledge.thresholds.get("never_needle")
+    limit = knowledge.thresholds.get("needle_never")
     return NEEDLE_LIMIT if limit is None else float(limit.value)
 
 

@@ -132,7 +132,7 @@ class LesionDifferentials:
 
     Args:
         lesions: one differential each, in the order given.
-        patient: of the process that made most of them.
+        patient: of a lesion picked at random: what most of them are.
         highest: for every cause its highest probability and band over the lesions, most probable first; a harmful
             cause of one lesion is not diluted by the others. Does not sum to 1.
     """
