@@ -132,11 +132,20 @@ class _Field:
         padded = np.pad(liver, 1, mode="edge")
         depth = ndimage.distance_transform_edt(padded, sampling=step)[1:-1, 1:-1, 1:-1] - min(step) / 2
         self._depth = np.clip(depth, 0, None)
+        self._near = _grow(liver.view(np.uint8), tuple(step), REACH_MM).astype(bool)
 
     def depth_mm(self, box: Slices3, region: Mask) -> float:
         """Return how deep below the liver's surface a region reaches."""
         index = np.argwhere(region) + [b.start for b in box]
         return float(self._depth[tuple((index // self._coarse).T)].max())
+
+    def near_liver(self, start: list[int], region: Mask) -> Mask:
+        """Return the part of a region, whose first voxel lies at ``start``, that lies in the liver or close to it."""
+        index = np.argwhere(region)
+        near = self._near[tuple(((index + start) // self._coarse).T)]
+        out = np.zeros(region.shape, bool)
+        out[tuple(index[near].T)] = True
+        return out
 
     def depth_at(self, index: tuple[int, int, int]) -> float:
         """Return how deep a voxel lies below the liver's surface."""
@@ -221,7 +230,7 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
         bright = hu > background + 0.5 * (height - background)
         if not bright[at] or height - background < LEAST_HEIGHT_HU:
             return None
-        region = _part_with(bright, at)
+        region = _part_with(bright, at) if reach_mm < 30 else _coarse_part_with(bright, at)
         touching = [
             axis
             for axis in range(3)
@@ -233,18 +242,23 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
         if height < field.follow_above and (reach_mm > 20 or region.mean() < TREE_FILL):
             # no brighter than blood and thin: a vessel, which need not be followed to its end
             break
-    liver = scene.liver[box]
+    tight = tight_box(region)
+    region, liver = region[tight], scene.liver[box][tight]
+    start = [b.start + t.start for b, t in zip(box, tight, strict=True)]
     inside = float(liver[region].mean())
     is_cut = False
     if inside < 0.8:
         # it goes on outside (a rib that touches the liver, a vessel that leaves it): keep what belongs to the liver
-        kept = bright & _grow(liver.view(np.uint8), scene.spacing_mm, REACH_MM).astype(bool)
-        if kept[at]:
-            region, is_cut = _part_with(kept, at), True
-    tight = tight_box(region)
-    place = tuple(slice(b.start + t.start, b.start + t.stop) for b, t in zip(box, tight, strict=True))
+        kept = field.near_liver(start, region)
+        here = tuple(a - t.start for a, t in zip(at, tight, strict=True))
+        if kept[here]:
+            region, is_cut = _part_with(kept, here), True
+            tight = tight_box(region)
+            region = region[tight]
+            start = [s + t.start for s, t in zip(start, tight, strict=True)]
+    place = tuple(slice(s, s + n) for s, n in zip(start, region.shape, strict=True))
     where: Slices3 = (place[0], place[1], place[2])
-    body = np.ascontiguousarray(region[tight])
+    body = np.ascontiguousarray(region)
     return _Flooded(where, body, height, inside, field.depth_mm(where, body), is_cut)
 
 
@@ -262,6 +276,21 @@ def _part_with(mask: Mask, at: tuple[int, ...]) -> Mask:
     """Return the connected part of a mask that holds a voxel."""
     labels, _ = ndimage.label(mask, np.ones((3, 3, 3)))
     return np.asarray(labels == labels[at])
+
+
+def _coarse_part_with(mask: Mask, at: tuple[int, ...]) -> Mask:
+    """Return the connected part of a large mask that holds a voxel, parts one voxel apart taken as connected."""
+    pad = [(0, n % 2) for n in mask.shape]
+    wide = np.pad(mask, pad)
+    small = np.zeros([n // 2 for n in wide.shape], bool)
+    for z in range(2):
+        for y in range(2):
+            for x in range(2):
+                small |= wide[z::2, y::2, x::2]
+    part = _part_with(small, tuple(a // 2 for a in at))
+    for axis in range(3):
+        part = np.repeat(part, 2, axis=axis)
+    return np.asarray(part[tuple(slice(0, n) for n in mask.shape)] & mask)
 
 
 def _at_edge(scene: Scene, box: Slices3) -> bool:
