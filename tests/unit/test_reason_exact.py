@@ -237,7 +237,7 @@ def test_joining_multiplies_and_refuses_contradictions():
     two = Evidence("adult", {"a": np.array([0.5, 0.2, 1]), "b": np.array([1, 0])})
     both = one.joined(two)
     assert both.setting == "p"
-    assert both.weights["a"].tolist() == [0.25, 0.2, 0]
+    assert both.weights["a"].tolist() == [1, 0.8, 0]
     assert set(both.weights) == {"a", "b"}
     assert set(both.without("a").weights) == {"b"}
     with pytest.raises(UsageError, match="rule each other out"):

@@ -15,6 +15,7 @@ from hepacalc.reason.records import By
 __all__ = ["Evidence", "Said"]
 
 Floats = NDArray[np.float64]
+TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Evidence:
     Args:
         network: ``adult`` or ``fetal``.
         weights: block id to an array ``(states,)``, in the order of the block's states (lesion: host x morphology
-            flattened in C order). Finite, not negative, not all zero. Copied and made read-only.
+            flattened in C order). Finite, not negative, not all zero. Copied, scaled to a greatest weight of 1 and made
+            read-only; what is under 1e-12 then is 0.
         said: block id to what was said about it; kept for the explanation, not used for the probabilities.
         setting: id of the setting whose prior applies; may be left to the call.
 
@@ -99,7 +101,7 @@ class Evidence:
 
 
 def _checked(block: str, weights: Floats) -> Floats:
-    """Return a read-only float64 copy, or refuse."""
+    """Return a read-only float64 copy with a greatest weight of 1, or refuse."""
     array = np.array(weights, np.float64)
     if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all() or (array < 0).any() or not array.any():
         raise UsageError(
@@ -107,5 +109,7 @@ def _checked(block: str, weights: Floats) -> Floats:
             f"shape {array.shape}, {int((~np.isfinite(array)).sum())} not finite, {int((array < 0).sum())} negative.",
             hint="1 for what is seen, 0 for what is ruled out; leave a block out that is not known.",
         )
+    array /= array.max()
+    array[array < TINY] = 0.0
     array.setflags(write=False)
     return array

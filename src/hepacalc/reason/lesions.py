@@ -5,13 +5,15 @@ from q, makes most lesions; each lesion is of another process, drawn from q agai
 metastasis may lie beside a healed granuloma, and yet ten like lesions speak for one cause. Each lesion's prior is then
 ``(1 - other) * (what the other lesions say of d) + other * q``, and its own picture is counted in full.
 
-Lesions of one process look alike: ten equal foci are not ten witnesses. What n lesions say of d is therefore taken to
-the power ``1 / (1 + (n - 1) * alike)`` (a composite likelihood with the design effect of clusters). With
-``alike = 0`` the answer is the exact posterior of the model, with one lesion it is the plain differential. ``other``
-and ``alike`` are judgements.
+Lesions of one process look alike: ten equal foci are not ten witnesses. Of n lesions, what lesion j says of d is taken,
+for lesion i, to the power ``(1 - alike * s) / (1 + (n - 2) * alike)``, s being how alike the two speak: the correlation
+over the causes of their log likelihoods, 0 where it is negative or one of them says nothing. So all others together
+count as about one witness, and not even as that where they only repeat what the lesion itself says (a composite
+likelihood with the design effect of clusters). With ``alike = 0`` the answer is the exact posterior of the model, with
+one lesion it is the plain differential. ``other`` and ``alike`` are judgements.
 
-The differential of the patient is that of a lesion picked at random: the mean over the lesions. It answers "what is most
-of this?"; whether *any* lesion is harmful stands in ``highest``, which the harmless ones do not dilute.
+The differential of the patient is that of a lesion picked at random: the mean over the lesions. It answers "what is
+most of this?"; whether *any* lesion is harmful stands in ``highest``, which the harmless ones do not dilute.
 
 References: Varin, Reid and Firth 2011, Stat Sinica 21:5 (composite likelihood); Kish 1965, Survey Sampling.
 """
@@ -75,12 +77,13 @@ def combine_lesions(
     _check(shared, lesions, other, alike)
     log_q = network.log_prior(place) + _summed(shared, network, place)
     pictures = [_summed(lesion, network, place) for lesion in lesions]
-    point = _combine(log_q, pictures, other, alike)
+    powers = _powers(log_q, pictures, alike)
+    point = _combine(log_q, pictures, other, powers)
     drawn: list[Array] | None = None
     if draws:
         bank = draw_bank(network, draws, seed)
         log_q_drawn = bank.log_prior(place) + _summed_drawn(bank, shared, place)
-        drawn = _combine(log_q_drawn, [_summed_drawn(bank, lesion, place) for lesion in lesions], other, alike)
+        drawn = _combine(log_q_drawn, [_summed_drawn(bank, lesion, place) for lesion in lesions], other, powers)
     found = []
     for k, p in enumerate(point):
         # the last one is the patient
@@ -101,31 +104,39 @@ def combine_lesions(
     return LesionDifferentials(tuple(found[:-1]), found[-1], _highest(network, found[:-1]))
 
 
-def _combine(log_q: Array, pictures: Sequence[Array], other: float, alike: float) -> list[Array]:
+def _combine(log_q: Array, pictures: Sequence[Array], other: float, powers: NDArray[np.float64]) -> list[Array]:
     """Return the posterior of each lesion and, last, of one picked at random.
 
     Args:
         log_q: ``log q``, shape ``(causes, ...)``, up to a constant.
         pictures: for each lesion ``log P(picture | cause)``, same shape.
         other: probability of another process.
-        alike: how alike lesions look.
+        powers: how far lesion j is heard for lesion i, shape ``(lesions, lesions)``, 0 on the diagonal.
     """
     log_q = log_q - _log_sum(log_q)
     # log P(picture | process d): the lesion is of d, or of any cause by q
-    spoken = [_log_mix(picture, _log_sum(log_q + picture), other) for picture in pictures]
-    total = np.sum(spoken, axis=0)
+    spoken = np.stack([_log_mix(picture, _log_sum(log_q + picture), other) for picture in pictures])
+    heard = np.tensordot(powers.astype(log_q.dtype), spoken, axes=1)
     out = []
-    for picture, own in zip(pictures, spoken, strict=True):
-        context = log_q + _power(len(pictures) - 1, alike) * (total - own)
+    for picture, others in zip(pictures, heard, strict=True):
+        context = log_q + others
         log_p = _log_mix(context - _log_sum(context), log_q, other) + picture
         out.append(np.exp(log_p - _log_sum(log_p)))
     out.append(np.mean(out, axis=0))
     return out
 
 
-def _power(count: int, alike: float) -> float:
-    """Exponent that turns ``count`` like witnesses into so many independent ones."""
-    return 1.0 / (1.0 + max(count - 1, 0) * alike)
+def _powers(log_q: Array, pictures: Sequence[Array], alike: float) -> NDArray[np.float64]:
+    """Return how far lesion j is heard for lesion i, shape ``(lesions, lesions)``, 0 on the diagonal."""
+    weight = np.exp(log_q - _log_sum(log_q))
+    spread = np.stack(pictures)
+    spread = (spread - (spread @ weight)[:, None]) * np.sqrt(weight)
+    length = np.linalg.norm(spread, axis=1)
+    spread /= np.where(length > 1e-9, length, np.inf)[:, None]
+    like = np.clip(spread @ spread.T, 0.0, 1.0)
+    powers: NDArray[np.float64] = (1 - alike * like) / (1 + max(len(pictures) - 2, 0) * alike)
+    np.fill_diagonal(powers, 0.0)
+    return powers
 
 
 def _log_mix(main: Array, rest: Array, other: float) -> Array:
