@@ -184,12 +184,28 @@ def _by_lesion(found: Assessment) -> Assessment:
     for lesion in found.lesions:
         first = by_id[lesion.focus_ids[0]]
         numbers = first.measurements | {"mass_mg": lesion.mass_mg, "volume_mm3": lesion.volume_mm3}
+        numbers |= _together([by_id[k] for k in lesion.focus_ids])
         foci.append(
             replace(
                 first, centroid_mm=lesion.centroid_mm, pattern=lesion.pattern, measurements=numbers, kind=lesion.kind
             )
         )
     return replace(found, foci=tuple(foci))
+
+
+def _together(foci: list[Focus]) -> dict[str, Measured]:
+    """Return the fixed-threshold volume and the mean HU of all foci of a lesion, where each has them."""
+    fixed = [f.measurements["fixed_130_volume_mm3"] for f in foci]
+    mean = [f.measurements["mean_hu"] for f in foci]
+    volumes = [m.value for m in fixed if isinstance(m, Measured)]
+    means = [m.value for m in mean if isinstance(m, Measured)]
+    if len(volumes) < len(foci) or len(means) < len(foci):
+        return {}
+    total, hu = float(np.sum(volumes)), float(np.average(means, weights=np.maximum(volumes, 1e-6)))
+    return {
+        "fixed_130_volume_mm3": Measured(total, "mm3", total, total, "voxels over 130 HU"),
+        "mean_hu": Measured(hu, "HU", hu, hu, "region at half maximum"),
+    }
 
 
 def thickness_rows(matches: list[Match]) -> list[dict[str, Any]]:

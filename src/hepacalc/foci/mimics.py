@@ -22,6 +22,7 @@ __all__ = ["Verdict", "judge", "judge_vessel"]
 CALCIUM_HU = 130.0
 INDETERMINATE_HU = 90.0
 METAL_HU = 1000.0
+LIPIODOL_HU = 700.0
 SURELY_METAL_HU = 1900.0
 
 
@@ -164,7 +165,11 @@ def _on_plain(signs: Signs) -> Verdict:
         return Verdict("indeterminate", "possible", 0.35, tuple(mimic), tuple(reasons))
     if signs.peak_hu >= floor and signs.significance >= 6.0 and signs.core_hu >= floor - 15:
         sure = signs.significance >= 9.0 and not mimic and signs.gas_mm > 4.0 and signs.above_hu > 3 * signs.noise_hu
-        score = float(np.clip(0.75 + (signs.peak_hu - floor) / 400, 0.75, 0.98)) - 0.15 * bool(mimic)
+        if signs.peak_hu >= LIPIODOL_HU and "metal or Lipiodol" not in mimic:
+            mimic.append("Lipiodol")
+            reasons.append("Lipiodol after an embolisation can look the same: the history decides")
+            sure = sure and signs.peak_hu < METAL_HU
+        score = float(np.clip(0.75 + (signs.peak_hu - floor) / 400, 0.75, 0.98)) - 0.15 * (not sure)
         return Verdict("calcification", "certain" if sure else "probable", score, tuple(mimic), tuple(reasons))
     if signs.true_hu >= floor + 60 and signs.is_compact and signs.significance >= 6.0 and signs.sureness >= 5.0:
         reasons.append(f"compact: partial volume has lowered it from about {min(signs.true_hu, 3000):.0f} HU")
