@@ -18,6 +18,7 @@ from scipy import ndimage
 from scipy.special import expit
 
 from hepacalc.errors import NoUsableLiver
+from hepacalc.liver.calm import without_dense
 from hepacalc.liver.refine import Refined, largest_component, refine, robust_mean_sd
 from hepacalc.liver.resample import IsoGrid, iso_grid, shrink, spread
 from hepacalc.records import LiverMask, Volume
@@ -63,7 +64,7 @@ class EmbeddedSegmenter:
         tell("looking for the liver", 0.0)
         coarse_grid = iso_grid(turn.geometry.shape, spacing, COARSE_MM)
         coarse = shrink(hu, coarse_grid)
-        probability = _probability(coarse, self.threads)
+        probability = _probability(without_dense(coarse), self.threads)
         start = largest_component(probability > 0.5)
         _check(start, probability, coarse)
         tell("drawing its contour", 0.5)
@@ -125,7 +126,7 @@ def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
     volume_ml = float(start.sum()) * COARSE_MM**3 / 1000
     hint = "Send a scan that shows the upper abdomen, or give the liver with --liver-mask."
     if volume_ml < SMALLEST_ML:
-        found = "nothing that looks like a liver" if volume_ml == 0 else f"only {volume_ml:.0f} mL that looks like one"
+        found = "nothing that looks like a liver" if volume_ml < 1 else f"only {volume_ml:.0f} mL that looks like one"
         raise NoUsableLiver(
             f"a liver was wanted; the scan shows {found} (at least {SMALLEST_ML:.0f} mL needed).", hint=hint
         )
