@@ -11,6 +11,7 @@ from hepacalc.knowledge.cases import case_problems, read_cases
 from hepacalc.knowledge.files import REFERENCE_CASES, RawKnowledge, folder_files, package_files, parse_files
 from hepacalc.knowledge.ids import ADULT_CAUSES, FETAL_CAUSES
 from hepacalc.knowledge.load import load_knowledge
+from hepacalc.knowledge.model import Count, Knowledge
 from hepacalc.knowledge.references import pointed_sources, reference_problems
 from hepacalc.knowledge.schema_base import TOLERANCE, Problem
 
@@ -48,13 +49,18 @@ def check_texts(texts: dict[str, str]) -> list[Problem]:
         return problems
     problems = reference_problems(raw)
     problems += [*_reach(raw), *_claims(raw), *_counts(raw), *_shares(raw), *_citations(raw), *_tests(raw)]
-    if problems or REFERENCE_CASES not in texts:
+    if problems:
+        return problems
+    knowledge = build_knowledge(raw, "check")
+    problems = list(_cohorts(knowledge))
+    if REFERENCE_CASES not in texts:
         return problems
     try:
         cases = read_cases(texts[REFERENCE_CASES], REFERENCE_CASES)
     except KnowledgeError as fault:
-        return [Problem(REFERENCE_CASES, "", fault.message.removeprefix(f"{REFERENCE_CASES}: ").rstrip("."))]
-    return list(case_problems(cases, build_knowledge(raw, "check"), REFERENCE_CASES))
+        text = fault.message.removeprefix(f"{REFERENCE_CASES}: ").rstrip(".")
+        return [*problems, Problem(REFERENCE_CASES, "", text)]
+    return [*problems, *case_problems(cases, knowledge, REFERENCE_CASES)]
 
 
 def _reach(raw: RawKnowledge) -> Iterator[Problem]:
@@ -108,6 +114,22 @@ def _counts(raw: RawKnowledge) -> Iterator[Problem]:
                         f"{count.n} of {count.N}, but {count.source} says {source.n} of {source.N}; a note must say why"
                     )
                     yield Problem(name, f"findings.{key}.counts.{number}", text)
+
+
+def _cohorts(knowledge: Knowledge) -> Iterator[Problem]:
+    """Counts of the same patients in states that exclude each other add up to no more than the patients."""
+    for cause in knowledge.causes.values():
+        for key, finding in cause.findings.items():
+            cohorts: dict[tuple[str, int], list[Count]] = {}
+            for count in finding.counts:
+                cohorts.setdefault((knowledge.sources[count.source].work, count.N), []).append(count)
+            for (work, size), group in cohorts.items():
+                told = [state for count in group for state in count.states]
+                total = sum(count.n for count in group)
+                whole = len(told) == len(knowledge.blocks[key].states)
+                if len(set(told)) == len(told) and (total > size or (whole and total < size)):
+                    text = f"states that exclude each other have {total} of {size} patients of {work}"
+                    yield Problem(f"causes/{cause.id}.yaml", f"findings.{key}.counts", text)
 
 
 def _shares(raw: RawKnowledge) -> Iterator[Problem]:

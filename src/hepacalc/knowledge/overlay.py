@@ -9,7 +9,7 @@ from hepacalc.errors import InvalidOverlay, KnowledgeError
 from hepacalc.knowledge import model
 from hepacalc.knowledge.build import prior_arrays
 from hepacalc.knowledge.files import read_text
-from hepacalc.knowledge.schema import OverlayIn, SiteShareIn
+from hepacalc.knowledge.schema import THRESHOLD_RANGE, OverlayIn, SiteShareIn, threshold_is_possible
 from hepacalc.knowledge.schema_base import Problem, parse, raise_problems
 from hepacalc.knowledge.yaml_in import read_yaml
 
@@ -70,6 +70,10 @@ def lay_over(knowledge: model.Knowledge, overlay: OverlayIn, file: str) -> model
     for key, item in overlay.thresholds.items():
         if key not in thresholds:
             problems.append(Problem(file, f"thresholds.{key}", f"no such threshold; there is {', '.join(thresholds)}"))
+            continue
+        if not threshold_is_possible(item.value, thresholds[key].unit):
+            text = f"{item.value:g} is no {thresholds[key].unit}: {THRESHOLD_RANGE}"
+            problems.append(Problem(file, f"thresholds.{key}", text))
             continue
         source = _source(overlay.site, f"threshold-{key}", item.source, thresholds[key].name["en"], item.value, "")
         sources[source.id] = source

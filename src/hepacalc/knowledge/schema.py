@@ -281,13 +281,27 @@ class SourcesIn(Strict):
 
 
 class ThresholdIn(Strict):
-    """A number that decides something."""
+    """A number that decides something. A probability lies between 0 and 1, neither of them itself."""
 
     value: float
     unit: str
     name: Words
     source: str = Field(min_length=1)
     status: Status
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if not threshold_is_possible(self.value, self.unit):
+            raise ValueError(f"{self.value:g} is no {self.unit}: {THRESHOLD_RANGE}")
+        return self
+
+
+THRESHOLD_RANGE = "a probability lies between 0 and 1, other thresholds above 0"
+
+
+def threshold_is_possible(value: float, unit: str) -> bool:
+    """Whether a threshold of this unit can have this value."""
+    return 0 < value < 1 if unit == "probability" else value > 0
 
 
 class ChoiceIn(Words):

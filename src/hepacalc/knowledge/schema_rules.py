@@ -12,7 +12,8 @@ A condition is a tree of plain data::
     {guideline: hbv, is: easl_2025}                                the guideline that the site applies
     {always: true}
 
-``{ducts: [dilated], least: 0.5}`` is short for the third. ``known: true`` asks only whether something is known.
+``{ducts: [dilated], least: 0.5}`` is short for the third; ``least`` is 0.5 when left out. ``known: true`` asks only
+whether something is known. ``cause`` is an id, a harm, a group (``metastasis``), or ``never`` (no needle allowed).
 A condition on something unknown is not met, and its ``not`` is not met either: unknown is never negative.
 """
 

@@ -83,16 +83,17 @@ def fold_counts(alpha: Floats, counts: Sequence[Cohort]) -> Floats:
 
     A count speaks of a set of states as a whole: it is added to the set and to what lies outside of it, spread inside
     each as it was. ``N`` is capped at ``COUNT_CAP``. Counts of one cohort (same key and ``N``) are one sample: with
-    sets that do not overlap they are added together, otherwise each counts for its part of the cohort. The order of
-    ``counts`` makes no difference.
+    sets that do not overlap they are added together; sets that overlap, or do not add up, count for a part of it each.
+    The order of ``counts`` makes no difference.
     """
     cohorts: dict[tuple[str, int], list[Cohort]] = {}
     for count in sorted(counts, key=lambda c: (c.key, c.N, c.n, c.mask.tobytes())):
         cohorts.setdefault((count.key, count.N), []).append(count)
     for (_, size), group in cohorts.items():
         scale = min(1.0, COUNT_CAP / size)
-        overlap = np.sum([count.mask for count in group], axis=0).max() > 1
-        if overlap or sum(count.n for count in group) > size:
+        times = np.sum([count.mask for count in group], axis=0)
+        told = sum(count.n for count in group)
+        if times.max() > 1 or told > size or (times.min() == 1 and told != size):
             for count in group:
                 alpha = _add(alpha, [(count.mask, count.n)], size, scale / len(group))
         else:
