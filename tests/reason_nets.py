@@ -108,3 +108,42 @@ def by_enumeration(network: Network, evidence: Evidence, setting: str) -> Floats
             joint = joint * p[:, state]
         total += weight * joint
     return total / total.sum()
+
+
+def random_evidence(network: Network, seed: int) -> Evidence:
+    """Evidence of chance: hard, soft or none on each block."""
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for block, states in network.states.items():
+        kind = rng.integers(3)
+        if kind == 0:
+            # hard, and inside what every setting gives
+            weights[block] = np.eye(len(states))[rng.integers(max(1, len(states) - 1))]
+        elif kind == 1:
+            weights[block] = rng.random(len(states)) + 0.001
+    return Evidence(network.name, weights, setting=network.setting_ids[seed % 2])
+
+
+def pyagrum_posterior(network: Network, evidence: Evidence, setting: str) -> Floats:
+    """The posterior by pyAgrum: setting -> cause -> blocks, soft evidence as likelihoods. Needs pyAgrum."""
+    import pyagrum as gum
+
+    net = gum.BayesNet()
+    net.add(gum.LabelizedVariable("setting", "", list(network.setting_ids)))
+    net.add(gum.LabelizedVariable("cause", "", list(network.cause_ids)))
+    net.addArc("setting", "cause")
+    net.cpt("setting").fillWith(1).normalize()
+    for place in network.setting_ids:
+        net.cpt("cause")[{"setting": place}] = network.prior_mean(place).tolist()
+    for block, names in network.states.items():
+        net.add(gum.LabelizedVariable(block, "", list(names)))
+        net.addArc("setting", block)
+        net.addArc("cause", block)
+        for place in network.setting_ids:
+            table = network.tables(place)[block].p
+            for k, cause in enumerate(network.cause_ids):
+                net.cpt(block)[{"setting": place, "cause": cause}] = table[:, k].tolist()
+    engine = gum.LazyPropagation(net)
+    engine.setEvidence({"setting": setting, **{block: list(w) for block, w in evidence.weights.items()}})
+    engine.makeInference()
+    return np.array(engine.posterior("cause").tolist())

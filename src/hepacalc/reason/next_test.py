@@ -152,7 +152,7 @@ class _Outcomes:
         self.log_point = np.log(self.point)
         self.best_now = int((losses.table @ self.point).argmin())
         self._open: dict[str, Floats | None] = {}
-        self._spoken: dict[str, Floats] = {}
+        self._spoken: dict[str, NDArray[np.float32]] = {}
         # half of the sampled causes by how probable they are, half by how much it costs to miss them
         stake = self.point * np.ptp(losses.table, axis=0)
         proposal = 0.5 * self.point + 0.5 * (stake / stake.sum() if stake.sum() > 0 else self.point)
@@ -175,18 +175,18 @@ class _Outcomes:
             weight = joint.sum(axis=1)
             then = joint / weight[:, None]
         else:
-            weight = self.weight
-            then = np.repeat(self.point[None, :], SAMPLE, axis=0)
+            weight, then = self.weight, np.repeat(self.point[None, :].astype(np.float32), SAMPLE, axis=0)
+            ones = np.ones(len(self.point), np.float32)
             for block in blocks:
                 then *= self.spoken(block)
-                then /= (then @ np.ones(len(self.point)))[:, None]
+                then /= (then @ ones)[:, None]
         expected = then @ self.losses.table.T
         spared = expected[:, self.best_now] - expected.min(axis=1)
         # a tie is no change
-        change = float(weight @ (spared > 1e-12))
-        bits = float(weight @ np.einsum("oc,oc->o", then, np.log(np.maximum(then, 1e-300)) - self.log_point)) / float(
-            np.log(2)
-        )
+        change = float(weight @ (spared > 1e-6))
+        tiny = np.finfo(then.dtype).tiny
+        nats = np.einsum("oc,oc->o", then, np.log(np.maximum(then, tiny))) - then @ self.log_point
+        bits = float(weight @ nats) / float(np.log(2))
         return max(float(weight @ spared), 0.0), min(change, 1.0), max(bits, 0.0)
 
     def open(self, block: str) -> Floats | None:
@@ -199,7 +199,7 @@ class _Outcomes:
             self._open[block] = share / share.sum(axis=0) if len(seen) > 1 else None
         return self._open[block]
 
-    def spoken(self, block: str) -> Floats:
+    def spoken(self, block: str) -> NDArray[np.float32]:
         """Return ``P(sampled state | cause)`` for each sampled outcome, shape ``(outcomes, causes)``."""
         if block not in self._spoken:
             share = self.open(block)
@@ -212,7 +212,7 @@ class _Outcomes:
             for cause in np.flatnonzero(np.diff(starts)):
                 mine = slice(starts[cause], starts[cause + 1])
                 state[mine] = np.searchsorted(rising[cause], drawn[mine], side="right")
-            self._spoken[block] = share[np.minimum(state, len(share) - 1)]
+            self._spoken[block] = share.astype(np.float32)[np.minimum(state, len(share) - 1)]
         return self._spoken[block]
 
 
