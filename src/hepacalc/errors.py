@@ -11,7 +11,8 @@
     │   ├── NoSuitableSeries       IN-05   CT, but no series that can be measured
     │   ├── DamagedFile            IN-06   truncated, bit-flipped or undecodable
     │   ├── UnsafeArchive          IN-07   zip bomb, path traversal, encrypted
-    │   └── InvalidPixelValues     IN-08   NaN, infinite, not a CT number
+    │   ├── InvalidPixelValues     IN-08   NaN, infinite, not a CT number
+    │   └── InvalidPatient         IN-09   a field of the patient file is wrong or contradicts another
     ├── GeometryError              where the voxels lie cannot be trusted
     │   ├── TooFewSlices           GEO-01
     │   ├── InconsistentSlices     GEO-02  sizes, orientations or positions disagree
@@ -49,6 +50,7 @@ __all__ = [
     "InvalidCalibration",
     "InvalidLiverMask",
     "InvalidOverlay",
+    "InvalidPatient",
     "InvalidPixelValues",
     "KnowledgeError",
     "LiverError",
@@ -166,6 +168,15 @@ class InvalidPixelValues(InputError):
     """Voxels are NaN, infinite or cannot be CT numbers."""
 
     code = "IN-08"
+
+
+class InvalidPatient(InputError):
+    """What was said of the patient is wrong or contradicts itself.
+
+    The message names the field, never what a text field holds.
+    """
+
+    code = "IN-09"
 
 
 class GeometryError(HepacalcError):
