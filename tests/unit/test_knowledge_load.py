@@ -2,6 +2,7 @@
 
 import csv
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,13 @@ def test_the_fifteen_corrections_of_the_article():
         assert key in correction.sources
         assert correction.article
         assert all(len(words) > 15 for words in correction.right.values())
+
+
+def test_the_page_of_corrections_is_in_step(request):
+    root = Path(request.config.rootpath)
+    made = runpy.run_path(str(root / "scripts" / "corrections_page.py"))["page"](KNOWLEDGE)
+    page = (root / "docs" / "reference" / "corrections.md").read_text("utf-8")
+    assert page == made, "run: python scripts/corrections_page.py > docs/reference/corrections.md"
 
 
 # where things go wrong

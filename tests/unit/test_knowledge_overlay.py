@@ -85,6 +85,14 @@ def test_ours_is_not_touched(tmp_path):
     assert not [key for key in OURS.sources if key.startswith("SITE")]
 
 
+def test_the_same_file_is_laid_over_once(tmp_path):
+    path = written(tmp_path, GOOD)
+    first = load_knowledge(path)
+    assert load_knowledge(path) is first
+    written(tmp_path, GOOD.replace("0.03", "0.04"))
+    assert load_knowledge(path).thresholds["action_malignant"].value == 0.04
+
+
 def test_an_overlay_of_nothing_changes_nothing_but_the_name(tmp_path):
     site = load_knowledge(written(tmp_path, "site: A\n"))
     assert site.networks == OURS.networks

@@ -4,6 +4,7 @@ import contextlib
 import json
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,3 +71,12 @@ def test_what_is_refused(text, words):
     for word in words:
         assert word in caught.value.message
     assert caught.value.hint
+
+
+def test_the_reader_without_libyaml_reads_the_same(monkeypatch):
+    from hepacalc.knowledge import yaml_in
+
+    text = "a: [1, 10_30, {b: 'x'}]\nc: >-\n  folded\n  text\nd: \"\\u00e9\"\n"
+    quick = read_yaml(text, "x")
+    monkeypatch.setattr(yaml_in, "_PARSER", yaml.SafeLoader)
+    assert read_yaml(text, "x") == quick == {"a": [1, "10_30", {"b": "x"}], "c": "folded text", "d": "\u00e9"}

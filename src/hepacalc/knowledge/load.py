@@ -37,15 +37,19 @@ def load_knowledge(overlay: Path | None = None) -> Knowledge:
     path = Path(overlay)
     if path.is_dir():
         return _from(package_files() | folder_files(path))
-    given, text = read_overlay(path)
-    ours = _ours()
-    laid = lay_over(ours, given, path.name)
-    return replace(laid, version=f"{ours.version}+{digest({'overlay': text})}")
+    return _laid(path.name, read_overlay(path))
 
 
 @lru_cache(maxsize=1)
 def _ours() -> Knowledge:
     return _from(package_files())
+
+
+@lru_cache(maxsize=4)
+def _laid(name: str, text: str) -> Knowledge:
+    ours = _ours()
+    laid = lay_over(ours, text, name)
+    return replace(laid, version=f"{ours.version}+{digest({'overlay': text})}")
 
 
 def _from(texts: dict[str, str]) -> Knowledge:

@@ -16,33 +16,44 @@ from hepacalc.knowledge.yaml_in import read_yaml
 __all__ = ["lay_over", "read_overlay"]
 
 
-def read_overlay(path: Path) -> tuple[OverlayIn, str]:
-    """Return a site's file after its schema, and its text.
+def read_overlay(path: Path) -> str:
+    """Return the text of a site's file.
 
     Raises:
-        InvalidOverlay: it cannot be read, or a field is wrong; the message names file and field.
+        InvalidOverlay: it cannot be read.
     """
     try:
-        text = read_text(path)
-        data = read_yaml(text, path.name)
+        return read_text(path)
     except KnowledgeError as fault:
         raise InvalidOverlay(fault.message, hint=fault.hint) from fault
-    found, problems = parse(OverlayIn, data, path.name)
-    if found is None:
-        raise_problems(problems, InvalidOverlay)
-        raise AssertionError("a file without problems has a model")
-    return found, text
 
 
-def lay_over(knowledge: model.Knowledge, overlay: OverlayIn, file: str) -> model.Knowledge:
+def _parsed(text: str, file: str) -> OverlayIn:
+    try:
+        found, problems = parse(OverlayIn, read_yaml(text, file), file)
+    except KnowledgeError as fault:
+        raise InvalidOverlay(fault.message, hint=fault.hint) from fault
+    raise_problems(problems, InvalidOverlay)
+    assert found is not None  # no problem, so there is something
+    return found
+
+
+def lay_over(knowledge: model.Knowledge, text: str, file: str) -> model.Knowledge:
     """Return ``knowledge`` with a site's numbers in place of ours.
 
     Shares that a site gives are taken as they are; the other causes of the setting keep their proportions and share
     what is left. Each number gets a source of its own with the status ``site``.
 
+    Args:
+        knowledge: ours.
+        text: YAML as :class:`OverlayIn` describes it.
+        file: its name for messages.
+
     Raises:
-        InvalidOverlay: a setting, cause, threshold or guideline that is not there, or shares that leave nothing.
+        InvalidOverlay: a field that is wrong; a setting, cause, threshold or guideline that is not there; shares that
+            leave nothing. The message names file and field.
     """
+    overlay = _parsed(text, file)
     problems: list[Problem] = []
     sources = dict(knowledge.sources)
     settings = dict(knowledge.settings)
