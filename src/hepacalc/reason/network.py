@@ -94,7 +94,7 @@ class Network:
         states: block id to its states; their order is the order of the blocks.
         alpha: block id to Dirichlet parameters, shape ``(causes, states)``, not negative, each row above zero.
         prior: setting id to ``(shares, shape)``, both ``(causes,)``: each share follows a Gamma law with this mean
-            and this shape parameter, and the shares are then brought to sum to 1.
+            and this shape parameter (above 0), and the shares are then brought to sum to 1.
         given: setting id to the states it is already conditional on, ``{block: states}``.
         axes: of blocks that have them: ``{block: {axis: values}}``; states are then ``a/b`` in C order.
     """
@@ -203,7 +203,7 @@ class Network:
 
 _CACHE: list[tuple[Knowledge, str, Network]] = []
 _LOCK = threading.Lock()
-_KEPT = 8
+_KEPT = 4
 
 
 def network_of(knowledge: Knowledge | Network, name: str) -> Network:

@@ -311,14 +311,18 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
+_PAIRS = ("Names", "tuple[tuple[str, float], ...]")
+
+
 def as_plain(value: Any) -> Any:
-    """Turn records into plain Python values for JSON: records and pairs of names into objects, tuples into lists."""
+    """Turn records into plain Python values for JSON: records and pairs into objects, tuples into lists."""
     if hasattr(value, "__dataclass_fields__"):
-        return {f.name: as_plain(getattr(value, f.name)) for f in fields(value)}
+        return {
+            f.name: dict(getattr(value, f.name)) if f.type in _PAIRS else as_plain(getattr(value, f.name))
+            for f in fields(value)
+        }
     if isinstance(value, dict):
-        return {str(k): as_plain(v) for k, v in value.items()}
+        return {str(key): as_plain(entry) for key, entry in value.items()}
     if isinstance(value, tuple | list):
-        if value and all(isinstance(v, tuple) and len(v) == 2 and isinstance(v[0], str) for v in value):
-            return {k: as_plain(v) for k, v in value}
-        return [as_plain(v) for v in value]
+        return [as_plain(entry) for entry in value]
     return value
