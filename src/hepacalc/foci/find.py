@@ -12,6 +12,7 @@ from hepacalc.foci.aperture import measure_signal
 from hepacalc.foci.burden import count_burden
 from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.detect import Candidate, detect
+from hepacalc.foci.distinct import distinct
 from hepacalc.foci.join import LESION_KINDS, Draft, join_foci
 from hepacalc.foci.measure import measure_focus, measure_roughly, measure_surroundings
 from hepacalc.foci.mimics import Verdict, judge, judge_vessel
@@ -115,6 +116,7 @@ def find_foci(
     # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
     candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
     blood = _raised(scene, blood, candidates)
+    candidates = distinct(candidates, vessel_hu=blood.brightest_hu if blood.is_contrast else None)
     found, dropped = _keep(_judge_all(scene, candidates, blood))
     drafts = [_measure(scene, item, calibration, blood, hilum_mm, agatston) for item in found]
     points = np.array([d.focus.centroid_mm for d in drafts], float).reshape(-1, 3)
