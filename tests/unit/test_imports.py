@@ -17,7 +17,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("reason", "followup"),
     ("patient", "study", "liver", "report", "interop", "registry"),
     ("phantom",),
-    ("assess",),
+    ("assess", "evaluate"),
     ("cohort", "server", "terminal", "cli"),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
