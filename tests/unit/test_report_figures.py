@@ -226,3 +226,23 @@ def test_the_scan_is_not_converted_as_a_whole() -> None:
     for plane in PLANES:
         crop = scene.crop(plane, 3, (10.0, 10.0), (20.0, 20.0))
         assert np.shares_memory(crop.cut(scene.hu), scan.volume.hu)
+
+
+def test_many_vessels_do_not_cover_the_lesions_on_the_map() -> None:
+    scan = make_example()
+    lesions = [f for f in scan.foci if f.lesion is not None]
+    other = next(f for f in scan.foci if f.lesion is None)
+
+    def with_vessels(count: int) -> tuple[int, set[str], int]:
+        vessels = [replace(other, id=100 + k, kind="vessel") for k in range(count)]
+        metal = replace(other, id=99, kind="metal")
+        changed = replace(scan, foci=(*lesions, metal, *vessels))
+        drawn = liver_maps(changed, Scene.of(changed))[0]
+        return len(drawn.tags) + len(drawn.bare), {t.mark.text for t in drawn.tags}, drawn.vessels
+
+    few, _, left = with_vessels(5)
+    assert left == 0
+    many, names, left = with_vessels(20)
+    assert left == 20
+    assert many == few - 5
+    assert "#99" in names

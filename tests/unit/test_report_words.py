@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from hepacalc.records import Lesion, NotMeasured, Segment
+from hepacalc.records import Lesion, NotMeasured, QualityFinding, Segment
 from hepacalc.report.phrases import CERTAINTIES, KINDS, LEVELS, MEASUREMENTS
 from hepacalc.report.words import (
     date_text,
@@ -138,3 +138,22 @@ def test_dates(stamp: str, said: str) -> None:
 
 def test_not_measured_gives_its_reason() -> None:
     assert measurement_text(NotMeasured("too few voxels")) == "not measured: too few voxels"
+
+
+def test_a_segment_is_in_doubt_only_when_it_is_for_every_lesion_in_it() -> None:
+    scan = make_example()
+    calcified = [n for n in scan.lesions if n.kind == "calcification"]
+    sure, unsure = Segment((("VIII", 0.9), ("V", 0.1)), "test"), Segment((("VIII", 0.4), ("V", 0.35)), "test")
+    places = {n.id: (sure if k == 0 else unsure) for k, n in enumerate(calcified)}
+    mixed = replace(scan, lesions=tuple(replace(n, segment=places.get(n.id, n.segment)) for n in scan.lesions))
+    assert summary(mixed).where == ("right lobe: 3 (segment VIII)",)
+    doubt = replace(scan, lesions=tuple(replace(n, segment=unsure) for n in scan.lesions))
+    assert summary(doubt).where == ("right lobe: 3 (segment VIII in doubt)",)
+
+
+def test_the_phase_is_told_once_among_the_limits() -> None:
+    finding = QualityFinding("QC-PHASE", "warning", "portal venous (97 %): aorta 170 HU", "Scan without contrast.")
+    scan = replace(make_example(contrast=True), quality=(finding,), limits=())
+    limits = summary(scan).limits
+    assert sum("ontrast medium" in s for s in limits) == 1
+    assert finding.text not in limits

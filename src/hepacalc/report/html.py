@@ -30,6 +30,7 @@ MOST_MIMICS = 60
 
 _MOST_FOCI = 12
 _MOST_FINE = 10
+_MISTAKEN = "might be mistaken for: "
 _LEAST_BAR = 0.02
 
 
@@ -181,6 +182,8 @@ def _lesion_view(assessment: Assessment, index: int, pictures: tuple[tuple[Pictu
     peaks = [v.cells["max_hu"] for v in own if "max_hu" in v.cells]
     nothing = Cell("", "", "", "", "", (), "", "")
     segment = "" if isinstance(lesion.segment, NotMeasured) else lesion.segment.dominant
+    # what it might be mistaken for has a place of its own on the page
+    reasons = [r for r in (*lesion.reasons, *(r for v in own[:3] for r in v.focus.reasons)) if _MISTAKEN not in r]
     return LesionView(
         lesion=lesion,
         name=f"L{lesion.id}",
@@ -195,7 +198,7 @@ def _lesion_view(assessment: Assessment, index: int, pictures: tuple[tuple[Pictu
         foci=tuple(own[:_MOST_FOCI]),
         foci_total=len(own),
         mistaken=tuple(dict.fromkeys(m for v in own for m in v.focus.mimic)),
-        reasons=tuple(dict.fromkeys((*lesion.reasons, *(r for v in own[:3] for r in v.focus.reasons)))),
+        reasons=tuple(dict.fromkeys(reasons)),
         pictures=pictures,
     )
 

@@ -22,6 +22,7 @@ _MARGIN_MM = 14.0
 _PIXEL_MM = 1.0
 _UNITS_PER_MM = 2.0
 _NAMED_LESIONS, _NAMED_MIMICS = 40, 12
+_MOST_VESSELS = 6
 _TAG_HEIGHT = 17.0
 _GAPS = np.array([4.0, 10.0, 18.0, 28.0, 40.0, 54.0, 70.0])
 _ANGLES = np.deg2rad([-45, 0, 45, -135, 180, 135, -90, 90, -22, 22, -158, 158])
@@ -74,6 +75,7 @@ class LiverMap:
         bar: length of the scale bar.
         bar_mm: the same in mm.
         outside: candidates that lie beyond the edge of the map.
+        vessels: candidates taken for vessels that are not drawn, since there are many.
     """
 
     plane: str
@@ -86,6 +88,7 @@ class LiverMap:
     bar: float
     bar_mm: int
     outside: int
+    vessels: int
 
 
 def liver_maps(assessment: Assessment, scene: Scene) -> tuple[LiverMap, ...]:
@@ -161,12 +164,15 @@ def _map(assessment: Assessment, scene: Scene, plane: Plane, spans: tuple[tuple[
         bar=50 * _UNITS_PER_MM,
         bar_mm=50,
         outside=len(lesions) + len(mimics) - len(shown),
+        vessels=sum(f.lesion is None for f in assessment.foci) - len(mimics),
     )
 
 
 def _marks(assessment: Assessment, scene: Scene, plane: Plane, crop: Crop) -> tuple[list[Mark], list[Mark]]:
-    """Return the marks of lesions and those of mimics; the first of each carry a number."""
+    """Return the marks of lesions and those of mimics, the first of each with a number; many vessels are left out."""
     mimics = [f for f in assessment.foci if f.lesion is None]
+    if sum(f.kind == "vessel" for f in mimics) > _MOST_VESSELS:
+        mimics = [f for f in mimics if f.kind != "vessel"]
     return (
         [
             _mark(scene, plane, crop, [f for f in assessment.foci if f.id in le.focus_ids], le.centroid_mm,

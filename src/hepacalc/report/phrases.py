@@ -210,6 +210,7 @@ PHRASES: dict[str, str] = {
     "map.none": "There is no map: the liver outline is empty.",
     "map.unnamed": "{count} further candidates are drawn without a number.",
     "map.outside": "{count} candidates lie outside this map.",
+    "map.vessels": "{count} candidates taken for vessels are not drawn.",
     # mimics
     "mimics": "Mimics: kept, not counted",
     "mimics.intro": (

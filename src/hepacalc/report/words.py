@@ -129,9 +129,11 @@ def obstacles(assessment: Assessment) -> tuple[tuple[str, ...], tuple[str, ...]]
         mild.append(text("limit.phase-undetermined"))
     elif assessment.phase.is_contrast:
         mild.append(text("limit.contrast", phase=assessment.phase.name))
+    # what these sentences say, the checks of the input need not say again
+    told = {"QC-PHASE"} if mild else set()
     if not liver.is_complete:
         mild.append(text("limit.liver-cut"))
-    mild += [q.text for q in assessment.quality if q.level == "warning"]
+    mild += [q.text for q in assessment.quality if q.level == "warning" and q.code not in told]
     return tuple(grave), tuple(mild)
 
 
@@ -199,16 +201,19 @@ def _size(assessment: Assessment, named: list[Lesion]) -> str:
 def _where(named: Iterable[Lesion]) -> tuple[str, ...]:
     """Group lesions by lobe: ``right lobe: 2 (segments VI, VIII)``, ``segment not known: 1``."""
     lobes: dict[str, list[str]] = {}
+    sure: set[str] = set()
     for lesion in named:
         if isinstance(lesion.segment, NotMeasured):
             lobes.setdefault(text("lobe.unknown"), []).append("")
             continue
         name, probability = lesion.segment.probabilities[0]
-        said = name if probability >= _DOUBTFUL_SEGMENT else text("segment.doubt", name=name)
-        lobes.setdefault(lobe_text(name) or text("lobe.unknown"), []).append(said)
+        if probability >= _DOUBTFUL_SEGMENT:
+            sure.add(name)
+        lobes.setdefault(lobe_text(name) or text("lobe.unknown"), []).append(name)
     parts = []
     for lobe, names in sorted(lobes.items(), key=lambda item: (-len(item[1]), item[0])):
-        listed = sorted({n for n in names if n})
+        # a segment is in doubt when that of every lesion in it is
+        listed = [n if n in sure else text("segment.doubt", name=n) for n in sorted({n for n in names if n})]
         parts.append(text("where.lobe", lobe=lobe, count=len(names)))
         if listed:
             parts[-1] += f" ({text('segments.one' if len(listed) == 1 else 'segments.many', names=', '.join(listed))})"
