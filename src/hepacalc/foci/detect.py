@@ -6,7 +6,7 @@ small speck whose HU partial volume has brought down is still a candidate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,8 +172,11 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
         found = _flood(field, peak, background)
         if found is None:
             continue
-        if claimed[found.box][found.region].mean() > 0.5:
+        taken = claimed[found.box] & found.region
+        if taken.sum() > 0.5 * found.region.sum():
             continue
+        if taken.any():
+            found = replace(found, region=found.region & ~taken)
         claimed[found.box] |= found.region
         out.append(
             Candidate(

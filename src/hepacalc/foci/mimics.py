@@ -23,6 +23,8 @@ CALCIUM_HU = 130.0
 INDETERMINATE_HU = 90.0
 METAL_HU = 1000.0
 LIPIODOL_HU = 700.0
+OUTSHINES_HU = 4.0
+OUTSHINES_NOISE = 0.4
 SURELY_METAL_HU = 1900.0
 
 
@@ -197,6 +199,12 @@ def _on_contrast(signs: Signs, blood: Blood) -> Verdict:
             reasons.append("at the edge of the liver and of what can be followed: it may belong to the chest wall")
             return Verdict("indeterminate", "possible", 0.3, tuple(mimic), tuple(reasons))
         return Verdict("calcification", "probable", 0.8, tuple(mimic), (*reasons, "brighter than any vessel"))
+    outshines = signs.core_hu > top + max(OUTSHINES_HU, OUTSHINES_NOISE * signs.noise_hu)
+    if outshines and signs.significance >= 5.0 and (signs.is_compact or signs.continues_mm <= 6.0):
+        return Verdict(
+            "indeterminate", "possible", 0.3, tuple(mimic),
+            (*reasons, "a little brighter than blood, but too small or too noisy to tell"),
+        )  # fmt: skip
     if signs.continues_mm > 6.0 or not signs.is_compact:
         return Verdict(
             "vessel", "probable", 0.1, ("enhanced vessel",), (*reasons, "vessel-like brightness goes on beyond it")
