@@ -51,6 +51,59 @@ def test_a_test_that_cannot_change_the_action_is_worth_nothing():
     assert bits > 0.001, "it tells something all the same"
 
 
+def test_naming_one_of_two_harms_is_worth_something():
+    tables = {"serology": {"worm": (0.1, 0.9), "cancer": (0.95, 0.05)}}
+    network = network_by_hand(
+        tables, {"worm": 0.5, "cancer": 0.5}, harm={"worm": "dangerous", "cancer": "malignant"}, ess=1e5
+    )
+    (found,) = next_tests(NOTHING, network, options=[TestOption("t", (), ("serology",), 0.01)])
+    assert found.action_now == "act", "both are over their threshold, and still it is worth knowing which it is"
+    assert found.is_worth_it
+    assert found.chance_of_change > 0.5
+    losses = losses_of(network, {"malignant": 0.05, "dangerous": 0.1})
+    sure = losses.table @ np.array([0.91, 0.09])
+    assert losses.actions[int(sure.argmin())] == "act:worm"
+    unsure = losses.table @ np.array([0.89, 0.11])
+    assert losses.actions[int(unsure.argmin())] == "act"
+
+
+def test_a_test_of_one_state_tells_less_than_the_block():
+    network = random_network(4, causes=8, sizes=(6, 4))
+    losses = losses_of(network, {"malignant": 0.1, "dangerous": 0.2})
+
+    def bits(*reveals: str) -> float:
+        return value_of(reveals, Evidence("adult", setting="p0"), network, "p0", losses)[2]
+
+    assert 0 < bits("b0.s1") < bits("b0.s1+s2") < bits("b0")
+    assert bits("b0.s1", "b0.s2") == bits("b0.s1+s2")
+    assert bits("b0.s1", "b0") == bits("b0")
+    assert bits("b0.s0+s1+s2+s3+s4+s5") == pytest.approx(bits("b0"), abs=1e-12)
+    assert bits("elsewhere", "fetal_flow.none") == 0
+    with pytest.raises(UsageError, match="s9"):
+        bits("b0.s9")
+
+
+def test_a_test_of_one_state_by_hand():
+    network = two_causes()
+    losses = losses_of(network, {"malignant": 0.05})
+    assert value_of(["mri.s1"], NOTHING, network, "p", losses) == pytest.approx(
+        value_of(["mri"], NOTHING, network, "p", losses)
+    )
+
+
+def test_histology_shows_the_cause():
+    network = random_network(4, causes=6, sizes=(3, 4))
+    losses = losses_of(network, {"malignant": 0.1, "dangerous": 0.2})
+    evidence = hard(network, b0=0)
+    p = posterior(evidence, network, "p0")
+    value, _, bits = value_of(["cause"], evidence, network, "p0", losses)
+    assert bits == pytest.approx(0.9 * float(-(p * np.log2(p)).sum()), abs=1e-9)
+    spared = (losses.table @ p).min() - float(p @ losses.table.min(axis=0))
+    assert value == pytest.approx(0.9 * spared, abs=1e-9)
+    (found,) = next_tests(evidence, network, options=[TestOption("biopsy", (), ("cause",), 0.4)])
+    assert found.value == pytest.approx(value)
+
+
 def test_what_is_known_for_certain_is_not_worth_asking():
     network = two_causes()
     losses = losses_of(network, {"malignant": 0.05})
@@ -157,15 +210,9 @@ def test_losses_follow_from_thresholds():
         expected = losses.table @ np.array([1 - p, 0, p])
         return losses.actions[int(expected.argmin())]
 
-    assert [best(p) for p in (0, 0.0099, 0.0101, 0.0499, 0.0501, 1)] == [
-        "leave",
-        "leave",
-        "watch",
-        "watch",
-        "act",
-        "act",
-    ]
-    assert losses.table[:, 1].tolist() == [0.5, 0.0, 0.7]
+    assert [best(p) for p in (0, 0.0099, 0.0101, 0.0499)] == ["leave", "leave", "watch", "watch"]
+    assert [best(p) for p in (0.0501, 0.85, 1)] == ["act", "act", "act:bad"]
+    assert losses.table[:, 1] == pytest.approx([0.5, 0.0, 0.7, 5.2])
     with pytest.raises(UsageError, match="between 0 and 1"):
         losses_of(network, {"malignant": 0.0})
     with pytest.raises(UsageError, match="malignant"):

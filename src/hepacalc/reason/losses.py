@@ -1,13 +1,14 @@
 """What it costs to be wrong, in units of one needless action (a needless work-up of something benign).
 
-One rule makes all losses: *act* where the probability of harm reaches the action threshold t of that harm, *watch* from
-one fifth of it. Missing a cause of threshold t then costs what makes both indifferent there::
+One rule makes the losses of missing: *act* where the probability of harm reaches the action threshold t of that harm,
+*watch* from one fifth of it. Another makes those of naming: *act on* one harmful cause, without further work-up, where
+it reaches :data:`NAMED_FROM`. Above the loss of acting, where that is the right thing to do::
 
-                 leave             watch          act
-    benign       0                 0.1            1
-    watch        0.5               0              0.7
-    dangerous    as computed       0.9 (1-t)/t    0
-    malignant    as computed       0.9 (1-t)/t    0
+                 leave             watch          act     act on it      act on another
+    benign       0                 0.1            1       -              5.5
+    watch        0.5               0              0.7     -              5.2
+    dangerous    0.5 + computed    0.5 + 0.9 r    0.5     0              5
+    malignant    0.5 + computed    0.5 + 0.9 r    0.5     0              5           r = (1 - t) / t
 
 With t = 0.05: watching what should be acted on costs 17, leaving it 27 needless actions. These are stated values of
 ours, not measured ones; a site sets its thresholds in the knowledge base, and a caller may pass a table of its own.
@@ -28,15 +29,17 @@ from hepacalc.reason.network import Network
 if TYPE_CHECKING:
     from hepacalc.knowledge.model import Knowledge
 
-__all__ = ["ACTIONS", "DEFAULT_THRESHOLDS", "Losses", "action_thresholds", "losses_of"]
+__all__ = ["DEFAULT_THRESHOLDS", "NAMED_FROM", "Losses", "action_thresholds", "losses_of"]
 
 Floats = NDArray[np.float64]
 
-ACTIONS = ("leave", "watch", "act")
 DEFAULT_THRESHOLDS: Mapping[str, float] = {"dangerous": 0.10, "malignant": 0.05}
 """Probability of a harm from which one acts, where the knowledge base has no ``action_HARM``. A judgement."""
 WATCH_COST = 0.1
 WATCH_FROM = 0.2
+NAMED_FROM = 0.9
+"""Probability of one harmful cause from which one acts on it without looking further. A judgement."""
+WORK_UP = 0.5
 # leave, watch, act for causes that are neither harmful nor worth no look at all
 _MILD = {"benign": (0.0, WATCH_COST, 1.0), "watch": (0.5, 0.0, 0.7)}
 
@@ -46,8 +49,8 @@ class Losses:
     """Loss of each action under each cause.
 
     Args:
-        actions: names.
-        table: shape ``(actions, causes)``, not negative.
+        actions: names; ours are ``leave``, ``watch``, ``act`` and ``act:CAUSE`` for each harmful cause.
+        table: shape ``(actions, causes)``.
     """
 
     actions: tuple[str, ...]
@@ -80,8 +83,15 @@ def losses_of(network: Network, thresholds: Mapping[str, float]) -> Losses:
             raise UsageError(f"Wanted a threshold between 0 and 1 for {harm}, found {t:g}.", hint="0.05 is 5 %.")
         watched = (1 - WATCH_COST) * (1 - t) / t
         start = WATCH_FROM * t
-        columns[harm] = (watched + WATCH_COST * (1 - start) / start, watched, 0.0)
+        left = watched + WATCH_COST * (1 - start) / start
+        columns[harm] = (left + WORK_UP, watched + WORK_UP, WORK_UP)
     missing = sorted({label.harm for label in network.labels} - set(columns))
     if missing:
         raise UsageError(f"Wanted a loss for each harm, found none for {', '.join(missing)}.", hint="Give a threshold.")
-    return Losses(ACTIONS, np.array([columns[label.harm] for label in network.labels]).T)
+    table = np.array([columns[label.harm] for label in network.labels]).T
+    named = [k for k, label in enumerate(network.labels) if label.harm in thresholds]
+    # acting on one cause: spares the work-up where it is right, costs so much where it is wrong that 0.9 is the limit
+    wrong = table[2] + WORK_UP * NAMED_FROM / (1 - NAMED_FROM)
+    on_one = np.where(np.arange(len(wrong)) == np.array(named, int)[:, None], 0.0, wrong)
+    actions = ("leave", "watch", "act", *(f"act:{network.cause_ids[k]}" for k in named))
+    return Losses(actions, np.vstack([table, on_one]))

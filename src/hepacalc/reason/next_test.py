@@ -2,8 +2,13 @@
 
 Today one would take the action of least expected loss. After a result one would take another where the result moves
 the causes far enough. The value of a test is the expected difference (expected value of sample information), in
-units of one needless action; a test that cannot change the action is worth nothing, however much it tells. Tests that
-must not be done are never proposed, and the reason is told.
+units of one needless action; a test that cannot change the action is worth nothing, however much it tells, and one
+whose value is below its cost is not worth doing. Tests that must not be done are never proposed, and the reason is
+told.
+
+What a test reveals is a list of blocks; ``block.state`` (or ``block.state+state``) where it tells only whether the
+block is in this state, as a single antibody test does; ``cause`` where it shows the cause itself, as histology does
+in 9 of 10.
 
 Reference: Raiffa and Schlaifer 1961, Applied Statistical Decision Theory.
 """
@@ -17,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hepacalc.errors import UsageError
 from hepacalc.reason.differential import differential, posterior, setting_of
 from hepacalc.reason.evidence import Evidence
 from hepacalc.reason.losses import Losses, action_thresholds, losses_of
@@ -32,9 +38,11 @@ Floats = NDArray[np.float64]
 
 NEEDLE_LIMIT = 0.02
 """No blind needle where the upper bound of a never-needle cause reaches this (or the knowledge's ``needle_never``)."""
-EXACT = 2048
+EXACT = 512
 """Up to so many joint outcomes are all gone through; beyond that a seeded sample is drawn."""
 SAMPLE = 1024
+CAUSE_SHOWN = 0.9
+"""How often a test that reveals ``cause`` gives an answer; else it is not diagnostic. A judgement."""
 COST_CLASS = {"low": 0.01, "medium": 0.03, "high": 0.10}
 CONTRAST_COST = {"none": 0.0, "microbubbles": 0.01, "gadolinium": 0.02, "iodine": 0.03}
 MINUTE_COST, MSV_COST, NEEDLE_COST = 0.0005, 0.004, 0.25
@@ -48,7 +56,7 @@ class TestOption:
     Args:
         id: of the test.
         name: in each language.
-        reveals: blocks whose state it tells.
+        reveals: what it tells: ``block``, ``block.state``, ``block.state+state`` or ``cause``.
         cost: of doing it, in units of one needless action.
         needle: whether it puts a needle into the lesion.
         sources: ids.
@@ -106,7 +114,8 @@ def next_tests(
     place = setting_of(network, evidence, setting)
     if options is None:
         options = [] if isinstance(knowledge, Network) else [option_of(test) for test in knowledge.tests.values()]
-    options = [option for option in options if set(option.reveals) & set(network.states)]
+    told = {"cause", *network.states}
+    options = [option for option in options if any(what.partition(".")[0] in told for what in option.reveals)]
     table = losses_of(network, action_thresholds(knowledge)) if losses is None else losses
     if found is None or found.draws == 0:
         found = differential(evidence, network, setting=place)
@@ -130,7 +139,7 @@ def value_of(
     """Return what knowing the state of some blocks is worth.
 
     Args:
-        reveals: blocks; those of another network, and those that are known for certain, tell nothing.
+        reveals: as of :class:`TestOption`; blocks of another network, or known for certain, tell nothing.
         evidence: what is known now. Doubt about a block that is revealed is resolved by it.
         network: tables.
         setting: id.
@@ -151,6 +160,7 @@ class _Outcomes:
         self.point = posterior(evidence, network, setting)
         self.log_point = np.log(self.point)
         self.best_now = int((losses.table @ self.point).argmin())
+        self._values: dict[tuple[str, ...], tuple[float, float, float]] = {}
         self._open: dict[str, Floats | None] = {}
         self._spoken: dict[str, NDArray[np.float32]] = {}
         # half of the sampled causes by how probable they are, half by how much it costs to miss them
@@ -164,7 +174,32 @@ class _Outcomes:
 
     def value(self, reveals: Sequence[str]) -> tuple[float, float, float]:
         """Return spared loss, probability of another action, bits."""
-        blocks = [block for block in self.network.states if block in reveals and self.open(block) is not None]
+        keys = self.keys(reveals)
+        if keys not in self._values:
+            self._values[keys] = self._value(keys)
+        return self._values[keys]
+
+    def keys(self, reveals: Sequence[str]) -> tuple[str, ...]:
+        """Return what of it is open, in the network's order, the same for whatever tells the same."""
+        split: dict[str, set[str] | None] = {}
+        for what in reveals:
+            block, _, states = what.partition(".")
+            if not states:
+                split[block] = None
+            elif (before := split.get(block, set())) is not None:
+                split[block] = before | set(states.split("+"))
+        order = ("cause", *self.network.states)
+        keys = [
+            block if states is None else f"{block}.{'+'.join(sorted(states))}"
+            for block, states in sorted(
+                split.items(), key=lambda item: order.index(item[0]) if item[0] in order else -1
+            )
+            if block in order
+        ]
+        return tuple(key for key in keys if self.open(key) is not None)
+
+    def _value(self, blocks: tuple[str, ...]) -> tuple[float, float, float]:
+        """Return the same for what is open."""
         if not blocks:
             return 0.0, 0.0, 0.0
         shares = [share for block in blocks if (share := self.open(block)) is not None]
@@ -177,10 +212,12 @@ class _Outcomes:
         else:
             weight, then = self.weight, np.repeat(self.point[None, :].astype(np.float32), SAMPLE, axis=0)
             ones = np.ones(len(self.point), np.float32)
-            for block in blocks:
+            for k, block in enumerate(blocks):
                 then *= self.spoken(block)
-                then /= (then @ ones)[:, None]
-        expected = then @ self.losses.table.T
+                # often enough for single precision
+                if k % 2 or k == len(blocks) - 1:
+                    then /= (then @ ones)[:, None]
+        expected = then @ self.losses.table.T.astype(then.dtype)
         spared = expected[:, self.best_now] - expected.min(axis=1)
         # a tie is no change
         change = float(weight @ (spared > 1e-6))
@@ -189,15 +226,33 @@ class _Outcomes:
         bits = float(weight @ nats) / float(np.log(2))
         return max(float(weight @ spared), 0.0), min(change, 1.0), max(bits, 0.0)
 
-    def open(self, block: str) -> Floats | None:
-        """Return ``P(state | cause, what is known)``, shape ``(states, causes)``; None when nothing is open."""
-        if block not in self._open:
-            table = self.network.tables(self.setting)[block]
-            weights = np.where(table.allowed, self.evidence.weights.get(block, 1.0), 0.0)
-            seen = np.flatnonzero(weights)
-            share = weights[seen, None] * table.p[seen]
-            self._open[block] = share / share.sum(axis=0) if len(seen) > 1 else None
-        return self._open[block]
+    def open(self, key: str) -> Floats | None:
+        """Return ``P(outcome | cause, what is known)``, shape ``(outcomes, causes)``; None when nothing is open."""
+        if key not in self._open:
+            self._open[key] = self._open_cause() if key == "cause" else self._open_block(*key.split(".", 1))
+        return self._open[key]
+
+    def _open_cause(self) -> Floats:
+        """One outcome for each cause, and one that is not diagnostic."""
+        count = len(self.point)
+        return np.vstack([CAUSE_SHOWN * np.eye(count), np.full(count, 1 - CAUSE_SHOWN)])
+
+    def _open_block(self, block: str, states: str = "") -> Floats | None:
+        """One outcome for each state that is not ruled out; those that the test cannot tell apart are one."""
+        table = self.network.tables(self.setting)[block]
+        weights = np.where(table.allowed, self.evidence.weights.get(block, 1.0), 0.0)
+        names = self.network.states[block]
+        told = states.split("+") if states else names
+        if not set(told) <= set(names):
+            raise UsageError(
+                f"Wanted states of {block} that a test tells, found {states}.", hint=f"It has {', '.join(names)}."
+            )
+        share = weights[:, None] * table.p
+        if states:
+            mine = np.array([name in told for name in names])
+            share = np.vstack([share[mine], share[~mine].sum(axis=0)])
+        share = share[share[:, 0] > 0]
+        return share / share.sum(axis=0) if len(share) > 1 else None
 
     def spoken(self, block: str) -> NDArray[np.float32]:
         """Return ``P(sampled state | cause)`` for each sampled outcome, shape ``(outcomes, causes)``."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 __all__ = [
+    "AlsoAsked",
     "CauseProbability",
     "Change",
     "Differential",
@@ -18,6 +19,7 @@ __all__ = [
     "HarmProbability",
     "LesionDifferentials",
     "NextTest",
+    "OpenQuestion",
     "Plan",
     "PlanItem",
     "RedFlag",
@@ -229,7 +231,7 @@ class NextTest:
         net: value less cost.
         chance_of_change: probability that the action after it differs from the action now.
         bits: expected information about the cause.
-        action_now: best action without it.
+        action_now: best action without it: ``leave``, ``watch``, ``act`` (work up) or ``act:CAUSE``.
         forbidden: why it must not be done, in words; empty when it may. Forbidden tests are never ranked above others.
         sources: ids.
     """
@@ -245,6 +247,11 @@ class NextTest:
     forbidden: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether it may be done and spares more than it costs; a test that is not is not to be proposed."""
+        return not self.forbidden and self.net > 0
+
 
 @dataclass(frozen=True, slots=True)
 class RedFlag:
@@ -253,7 +260,8 @@ class RedFlag:
     Args:
         flag: id of the rule.
         text: in each language.
-        because: the findings or causes that raised it, in words.
+        why: why it overrides, in each language.
+        because: the findings or causes that raised it, in words, each in each language.
         urgency: ``emergency``, ``urgent``, ``soon``, ``routine`` or ``none``.
         sources: ids.
         status: read, unchecked, recalled, ours or judgement.
@@ -261,8 +269,19 @@ class RedFlag:
 
     flag: str
     text: Names
-    because: tuple[str, ...]
+    why: Names
+    because: tuple[Names, ...]
     urgency: str
+    sources: tuple[str, ...]
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlsoAsked:
+    """A rule that asks for the same thing as a more urgent one, and so is done with it."""
+
+    rule: str
+    action: Names
     sources: tuple[str, ...]
     status: str
 
@@ -274,24 +293,50 @@ class PlanItem:
     Args:
         rule: id.
         action: in each language.
-        modality: how (``non-contrast CT``, ``ultrasound`` ...), or ``none needed``.
-        interval: when, in words (``in 6-12 months, once``), or ``none needed``.
-        due: earliest and latest date ``YYYY-MM-DD``, where the day of the examination is known.
+        modality: how (``CT without contrast``, ``ultrasound`` ...), or ``none needed`` and why.
+        tests: ids of the tests that would do, any one of them; empty where none is needed or none may be done.
+        interval: when, in words (``once in 6-12 months``), or ``none needed`` and why.
+        due: earliest and latest date ``YYYY-MM-DD`` (of the first time, where it is repeated); None where today or
+            the event that it runs from is not known, or nothing is due.
         urgency: ``emergency``, ``urgent``, ``soon``, ``routine`` or ``none``.
-        because: what it rests on, in words.
+        because: what it rests on, in words, each in each language.
         sources: ids.
         status: read, unchecked, recalled, ours or judgement.
+        provided: questions that are open: the item holds when each is answered as the rule wants.
+        forbidden: tests that the rule names and that must not be done here, with the reason.
+        also: less urgent rules that ask for the same.
     """
 
     rule: str
     action: Names
-    modality: str
-    interval: str
+    modality: Names
+    tests: tuple[str, ...]
+    interval: Names
     due: tuple[str, str] | None
     urgency: str
-    because: tuple[str, ...]
+    because: tuple[Names, ...]
     sources: tuple[str, ...]
     status: str
+    provided: tuple[Names, ...] = ()
+    forbidden: tuple[Names, ...] = ()
+    also: tuple[AlsoAsked, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """Something that is not known and would change the plan.
+
+    Args:
+        asks: ``block:ducts``, ``fact:age``, ``lab:alt``.
+        text: the question in each language.
+        rules: ids of the rules that it keeps open.
+        for_stop: True when the stop rule waits for it: one of the few things to ask now.
+    """
+
+    asks: str
+    text: Names
+    rules: tuple[str, ...]
+    for_stop: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,13 +347,17 @@ class Plan:
         flags: raised red flags.
         items: what to do.
         tests: next best tests, best first; forbidden ones last with their reason.
-        notes: which guideline was applied, what is not evidence-based.
+        stop: where the work-up of the focus ends, in each language; empty when it does not end yet.
+        questions: what is not known and would change the plan; those that the stop rule needs first.
+        notes: which guideline was applied, what is not evidence-based, each in each language.
     """
 
     flags: tuple[RedFlag, ...]
     items: tuple[PlanItem, ...]
     tests: tuple[NextTest, ...]
-    notes: tuple[str, ...] = ()
+    stop: Names = ()
+    questions: tuple[OpenQuestion, ...] = ()
+    notes: tuple[Names, ...] = ()
 
 
 _PAIRS = ("Names", "tuple[tuple[str, float], ...]")
@@ -317,12 +366,15 @@ _PAIRS = ("Names", "tuple[tuple[str, float], ...]")
 def as_plain(value: Any) -> Any:
     """Turn records into plain Python values for JSON: records and pairs into objects, tuples into lists."""
     if hasattr(value, "__dataclass_fields__"):
-        return {
-            f.name: dict(getattr(value, f.name)) if f.type in _PAIRS else as_plain(getattr(value, f.name))
-            for f in fields(value)
-        }
+        return {f.name: _plain_field(str(f.type), getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
         return {str(key): as_plain(entry) for key, entry in value.items()}
     if isinstance(value, tuple | list):
         return [as_plain(entry) for entry in value]
     return value
+
+
+def _plain_field(kind: str, value: Any) -> Any:
+    if kind in _PAIRS:
+        return dict(value)
+    return [dict(pairs) for pairs in value] if kind == "tuple[Names, ...]" else as_plain(value)
