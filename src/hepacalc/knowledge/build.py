@@ -24,7 +24,7 @@ from hepacalc.knowledge.schema import (
     ThresholdIn,
 )
 from hepacalc.knowledge.schema_base import Words
-from hepacalc.knowledge.schema_rules import RedFlagIn, RuleIn, TestIn, plain_condition
+from hepacalc.knowledge.schema_rules import FactIn, RedFlagIn, RuleIn, TestIn, plain_condition
 from hepacalc.knowledge.tables import FLOOR, Cohort, blend, complete, fold_counts, picture_shares
 
 __all__ = ["build_knowledge"]
@@ -58,6 +58,12 @@ def build_knowledge(raw: RawKnowledge, version: str) -> model.Knowledge:
         guidelines={key: _guideline(key, item) for key, item in raw.thresholds.guidelines.items()},
         version=version,
         site=None,
+        terms={
+            item.id: model.Term(item.id, _words(item.name), plain_condition(item.when) or {})
+            for item in raw.rules.terms
+        },
+        facts={key: _fact(key, item) for key, item in raw.facts.facts.items()},
+        labs={key: model.Lab(key, _words(item.name), item.unit) for key, item in raw.facts.labs.items()},
     )
 
 
@@ -222,7 +228,14 @@ def _tables(
 def _redflag(item: RedFlagIn) -> model.RedFlag:
     return model.RedFlag(
         id=item.id, name=_words(item.name), when=plain_condition(item.when) or {}, why=_words(item.why),
-        sources=tuple(item.source), status=item.status,
+        sources=tuple(item.source), status=item.status, network=item.network, urgency=item.urgency,
+    )  # fmt: skip
+
+
+def _fact(key: str, item: FactIn) -> model.Fact:
+    return model.Fact(
+        id=key, name=_words(item.name), kind=item.kind, unit=item.unit,
+        choices={one: _words(said) for one, said in item.choices.items()}, ask=_words(item.ask) if item.ask else None,
     )  # fmt: skip
 
 
@@ -232,6 +245,8 @@ def _rule(item: RuleIn) -> model.Rule:
         modality=item.modality.model_dump(exclude_none=True), interval=item.interval.model_dump(exclude_none=True),
         urgency=item.urgency, sources=tuple(item.source), status=item.status,
         stop=_words(item.stop) if item.stop else None,
+        network=item.network, shown_if=plain_condition(item.shown_if), fallback=item.fallback,
+        beside=item.beside,
     )  # fmt: skip
 
 

@@ -14,13 +14,13 @@ from pydantic import BaseModel
 from hepacalc.errors import KnowledgeError
 from hepacalc.knowledge.schema import CauseIn, CorrectionsIn, FindingsIn, SettingsIn, SourcesIn, ThresholdsIn
 from hepacalc.knowledge.schema_base import Problem, parse
-from hepacalc.knowledge.schema_rules import RulesIn, TestsIn
+from hepacalc.knowledge.schema_rules import FactsIn, RulesIn, TestsIn
 from hepacalc.knowledge.yaml_in import read_yaml
 
 __all__ = ["REFERENCE_CASES", "RawKnowledge", "digest", "folder_files", "package_files", "parse_files"]
 
 PARTS = ("findings.yaml", "settings.yaml", "sources.yaml", "thresholds.yaml", "corrections.yaml", "rules.yaml",
-         "tests.yaml")  # fmt: skip
+         "tests.yaml", "facts.yaml")  # fmt: skip
 REFERENCE_CASES = "reference_cases.yaml"
 MAX_BYTES = 4_000_000
 """No file of a knowledge base is larger."""
@@ -40,6 +40,7 @@ class RawKnowledge:
     corrections: CorrectionsIn
     rules: RulesIn
     tests: TestsIn
+    facts: FactsIn
 
 
 def package_files() -> dict[str, str]:
@@ -119,7 +120,12 @@ def parse_files(texts: Mapping[str, str]) -> tuple[RawKnowledge | None, list[Pro
     )
     thresholds, corrections = part(ThresholdsIn, PARTS[3]), part(CorrectionsIn, PARTS[4])
     rules, tests = part(RulesIn, PARTS[5], {}), part(TestsIn, PARTS[6], {})
-    if problems or not (findings and settings and sources) or not (thresholds and corrections and rules and tests):
+    facts = part(FactsIn, PARTS[7], {})
+    if (
+        problems
+        or not (findings and settings and sources and facts)
+        or not (thresholds and corrections and rules and tests)
+    ):
         return None, problems
     whole = {name: cause for name, cause in causes.items() if cause is not None}
-    return RawKnowledge(findings, whole, settings, sources, thresholds, corrections, rules, tests), []
+    return RawKnowledge(findings, whole, settings, sources, thresholds, corrections, rules, tests, facts), []

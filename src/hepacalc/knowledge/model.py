@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +15,10 @@ __all__ = [
     "CauseBlock",
     "Correction",
     "Count",
+    "Fact",
     "Guideline",
     "Knowledge",
+    "Lab",
     "NetworkTables",
     "Prior",
     "PriorShare",
@@ -25,6 +27,7 @@ __all__ = [
     "Setting",
     "Source",
     "Statement",
+    "Term",
     "Test",
     "Threshold",
 ]
@@ -234,11 +237,25 @@ class RedFlag:
     why: Words
     sources: tuple[str, ...]
     status: str
+    network: str = "adult"
+    urgency: str = "urgent"
+
+
+@dataclass(frozen=True)
+class Term:
+    """A condition with a name, used by several rules."""
+
+    id: str
+    name: Words
+    when: Condition
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of the plan. ``modality`` and ``interval`` are data, or ``{"none": reason}``."""
+    """One rule of the plan. ``modality`` and ``interval`` are data, or ``{"none": reason}``.
+
+    ``stop``, ``shown_if``, ``fallback`` and ``beside``: see ``schema_rules.RuleIn``.
+    """
 
     id: str
     when: Condition
@@ -249,6 +266,31 @@ class Rule:
     sources: tuple[str, ...]
     status: str
     stop: Words | None
+    network: str = "adult"
+    shown_if: Condition | None = None
+    fallback: bool = False
+    beside: bool = False
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact that conditions ask for: ``number`` in ``unit``, ``yes_no``, or one of ``choices``."""
+
+    id: str
+    name: Words
+    kind: str
+    unit: str
+    choices: Mapping[str, Words]
+    ask: Words | None
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A laboratory value that conditions ask for: a number in ``unit``, or ``positive``/``negative``."""
+
+    id: str
+    name: Words
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -302,3 +344,6 @@ class Knowledge:
     guidelines: Mapping[str, Guideline]
     version: str
     site: str | None
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    labs: Mapping[str, Lab] = field(default_factory=dict)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from hepacalc.knowledge.fact_references import fact_problems
 from hepacalc.knowledge.files import RawKnowledge
 from hepacalc.knowledge.ids import CAUSE_IDS
 from hepacalc.knowledge.schema import AxesBlockIn, BlockIn, CauseIn, FindingIn
@@ -153,19 +154,40 @@ def _sources(raw: RawKnowledge) -> Iterator[Problem]:
 def _conditions(raw: RawKnowledge) -> Iterator[Problem]:
     for key, setting in raw.settings.settings.items():
         yield from _condition(raw, "settings.yaml", f"settings.{key}.derived_from", setting.derived_from)
+    for number, term in enumerate(raw.rules.terms):
+        above = {item.id for item in raw.rules.terms[:number]}
+        yield from _condition(raw, "rules.yaml", f"terms.{term.id}.when", term.when, above)
+    terms, flags = {item.id for item in raw.rules.terms}, {item.id for item in raw.rules.redflags} | {"any"}
     for flag in raw.rules.redflags:
-        yield from _condition(raw, "rules.yaml", f"redflags.{flag.id}.when", flag.when)
+        yield from _condition(raw, "rules.yaml", f"redflags.{flag.id}.when", flag.when, terms)
     for rule in raw.rules.rules:
-        yield from _condition(raw, "rules.yaml", f"rules.{rule.id}.when", rule.when)
+        for field, node in (("when", rule.when), ("shown_if", rule.shown_if)):
+            yield from _condition(raw, "rules.yaml", f"rules.{rule.id}.{field}", node, terms, flags)
     for test in raw.tests.tests:
-        yield from _condition(raw, "tests.yaml", f"{test.id}.forbidden_if", test.forbidden_if)
+        yield from _condition(raw, "tests.yaml", f"{test.id}.forbidden_if", test.forbidden_if, terms)
+        for need in test.needs:
+            if need not in raw.facts.facts and need not in raw.facts.labs:
+                yield Problem("tests.yaml", f"{test.id}.needs", f"no such fact or laboratory value: {need}")
 
 
-def _condition(raw: RawKnowledge, file: str, field: str, node: ConditionIn | None) -> Iterator[Problem]:
+def _condition(
+    raw: RawKnowledge,
+    file: str,
+    field: str,
+    node: ConditionIn | None,
+    terms: Collection[str] = (),
+    flags: Collection[str] = (),
+) -> Iterator[Problem]:
+    """Check one condition; ``terms`` and ``flags`` are those that it may use."""
     if node is None:
         return
-    for part in (*(node.all_ or ()), *(node.any_ or ()), node.not_):
-        yield from _condition(raw, file, field, part)
+    for part in (*(node.all_ or ()), *(node.any_ or ()), node.not_, node.unless):
+        yield from _condition(raw, file, field, part, terms, flags)
+    if node.term is not None and node.term not in terms:
+        yield Problem(file, field, f"no such term above it: {node.term}")
+    if node.flag is not None and node.flag not in flags:
+        yield Problem(file, field, f"no such red flag: {node.flag}")
+    yield from fact_problems(raw, file, field, node)
     if node.block is not None:
         yield from _asked_block(raw, file, field, node)
     if node.cause is not None:
@@ -207,6 +229,7 @@ def _pairs(axes: object) -> Iterator[tuple[str, str]]:
 
 def _doubles(raw: RawKnowledge) -> Iterator[Problem]:
     lists = {
+        ("rules.yaml", "terms"): [term.id for term in raw.rules.terms],
         ("rules.yaml", "redflags"): [flag.id for flag in raw.rules.redflags],
         ("rules.yaml", "rules"): [rule.id for rule in raw.rules.rules],
         ("tests.yaml", "tests"): [test.id for test in raw.tests.tests],

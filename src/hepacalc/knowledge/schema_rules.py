@@ -11,10 +11,14 @@ A condition is a tree of plain data::
     {fact: age, above: 40}     {fact: sex, is: female}
     {guideline: hbv, is: easl_2025}                                the guideline that the site applies
     {always: true}
+    {unless: ...}                                                  true unless the condition is known to be met
+    {term: simple_focus}                                           a named condition of ``terms`` in rules.yaml
+    {flag: growth}   {flag: any}                                   a red flag that is raised (rules only)
 
 ``{ducts: [dilated], least: 0.5}`` is short for the third; ``least`` is 0.5 when left out. ``known: true`` asks only
 whether something is known. ``cause`` is an id, a harm, a group (``metastasis``), or ``never`` (no needle allowed).
-A condition on something unknown is not met, and its ``not`` is not met either: unknown is never negative.
+A condition on something unknown is not met, and its ``not`` is not met either: unknown is never negative. Only
+``unless`` lets the unknown pass; it is for what need not be asked. Facts and laboratory values are those of facts.yaml.
 """
 
 from __future__ import annotations
@@ -28,11 +32,15 @@ from hepacalc.knowledge.schema_base import Identifier, Share, SourceRefs, Status
 __all__ = [
     "Condition",
     "ConditionIn",
+    "FactIn",
+    "FactsIn",
+    "LabIn",
     "RedFlagIn",
     "ReferenceCaseIn",
     "ReferenceCasesIn",
     "RuleIn",
     "RulesIn",
+    "TermIn",
     "TestIn",
     "TestsIn",
     "plain_condition",
@@ -42,9 +50,10 @@ Level = float | Identifier
 """A number, or the id of a threshold."""
 
 _COMPARED = ("is_", "above", "below", "at_least", "at_most", "above_uln", "below_uln", "known")
-_SUBJECTS = ("all_", "any_", "not_", "block", "cause", "lab", "fact", "guideline", "always")
+_SUBJECTS = ("all_", "any_", "not_", "unless", "term", "flag", "block", "cause", "lab", "fact", "guideline", "always")
 _FIELDS = {
-    "all", "any", "not", "block", "cause", "lab", "fact", "guideline", "always", "states", "host", "morphology",
+    "all", "any", "not", "unless", "term", "flag", "block", "cause",
+    "lab", "fact", "guideline", "always", "states", "host", "morphology",
     "least", "upper", "mean", "is", "above", "below", "at_least", "at_most", "above_uln", "below_uln", "known",
 }  # fmt: skip
 
@@ -65,6 +74,9 @@ class ConditionIn(Strict):
     all_: list[Condition] | None = Field(default=None, validation_alias="all", min_length=1)
     any_: list[Condition] | None = Field(default=None, validation_alias="any", min_length=1)
     not_: Condition | None = Field(default=None, validation_alias="not")
+    unless: Condition | None = None
+    term: Identifier | None = None
+    flag: Identifier | None = None
     always: Literal[True] | None = None
     block: Identifier | None = None
     states: list[str] | None = Field(default=None, min_length=1)
@@ -90,7 +102,10 @@ class ConditionIn(Strict):
     def _one_subject(self) -> Self:
         subjects = [name for name in _SUBJECTS if getattr(self, name) is not None]
         if len(subjects) != 1:
-            raise ValueError("a condition has exactly one of all, any, not, block, cause, lab, fact, guideline, always")
+            raise ValueError(
+                "a condition has exactly one of all, any, not, unless, term, flag, block, cause, lab, fact, "
+                "guideline, always"
+            )
         given = {name for name in type(self).model_fields if getattr(self, name) is not None} - set(subjects)
         allowed: dict[str, set[str]] = {
             "block": {"states", "host", "morphology", "least", "known"},
@@ -144,7 +159,10 @@ class ModalityIn(Strict):
 
 
 class IntervalIn(Strict):
-    """When: now, once after a span (a number, or from-to), every span, or never and why."""
+    """When: now, once after a span (a number, or from-to), every span, or never and why.
+
+    A span runs from today, or ``since`` another event, whose day is then not known.
+    """
 
     now: Literal[True] | None = None
     days: Span | None = None
@@ -152,6 +170,7 @@ class IntervalIn(Strict):
     months: Span | None = None
     years: Span | None = None
     every: bool = False
+    since: Words | None = None
     none: Words | None = None
 
     @model_validator(mode="after")
@@ -163,8 +182,8 @@ class IntervalIn(Strict):
             low, high = span if isinstance(span, list) else (span, span)
             if low is not None and high is not None and not 0 < low <= high:
                 raise ValueError("a span is above 0 and runs from low to high")
-        if self.every and (self.now or self.none):
-            raise ValueError("every needs a span")
+        if (self.every or self.since) and (self.now or self.none):
+            raise ValueError("every and since need a span")
         return self
 
 
@@ -178,10 +197,24 @@ def _short_interval(value: Any) -> Any:
     return {"now": True} if value == "now" else value
 
 
+Network = Literal["adult", "fetal"]
+Urgency = Literal["emergency", "urgent", "soon", "routine", "none"]
+
+
+class TermIn(Strict):
+    """A condition with a name, used by several rules. It may use terms that stand above it."""
+
+    id: Identifier
+    name: Words
+    when: Condition
+
+
 class RedFlagIn(Strict):
     """A red flag."""
 
     id: Identifier
+    network: Network = "adult"
+    urgency: Urgency = "urgent"
     name: Words
     when: Condition
     why: Words
@@ -190,28 +223,39 @@ class RedFlagIn(Strict):
 
 
 class RuleIn(Strict):
-    """A rule of the plan. ``modality: mri`` and ``interval: now`` are short for the long forms."""
+    """A rule of the plan. ``modality: mri`` and ``interval: now`` are short for the long forms.
+
+    ``stop`` is what is said when the rule ends the work-up of the focus; such a rule gives way to red flags and to
+    anything that is due soon. ``shown_if``: where ``when`` is open only because facts are not known, and this is
+    met, the rule is shown for the case that they are as it wants, with the questions. ``fallback``: applies only
+    when no other rule asks for anything. ``beside``: judged apart from the focus (hepatitis B), no bar to a stop.
+    """
 
     id: Identifier
+    network: Network = "adult"
     when: Condition
     action: Words
     modality: Annotated[ModalityIn, BeforeValidator(_short_modality)]
     interval: Annotated[IntervalIn, BeforeValidator(_short_interval)]
-    urgency: Literal["emergency", "urgent", "soon", "routine", "none"]
+    urgency: Urgency
     source: SourceRefs
     status: RuleStatus
     stop: Words | None = None
+    shown_if: Condition | None = None
+    fallback: bool = False
+    beside: bool = False
 
 
 class RulesIn(Strict):
     """``rules.yaml``."""
 
+    terms: list[TermIn] = Field(default=[])
     redflags: list[RedFlagIn] = Field(default=[])
     rules: list[RuleIn] = Field(default=[])
 
 
 class TestIn(Strict):
-    """One test that can be done next."""
+    """One test that can be done next. ``needs``: facts and laboratory values to know before it."""
 
     __test__ = False  # not a case for pytest
 
@@ -223,7 +267,7 @@ class TestIn(Strict):
     contrast: Literal["none", "iodine", "gadolinium", "microbubbles"]
     needle: bool
     cost_class: Literal["low", "medium", "high"]
-    needs: list[str] = Field(default=[])
+    needs: list[Identifier] = Field(default=[])
     forbidden_if: Condition | None = None
     source: SourceRefs
     status: RuleStatus
@@ -235,6 +279,38 @@ class TestsIn(Strict):
     __test__ = False
 
     tests: list[TestIn] = Field(default=[])
+
+
+class FactIn(Strict):
+    """A fact of the patient or the examination that conditions ask for. ``unknown`` is never a choice."""
+
+    name: Words
+    kind: Literal["number", "yes_no", "choice"]
+    unit: str = ""
+    choices: dict[Identifier, Words] = Field(default={})
+    ask: Words | None = None
+
+    @model_validator(mode="after")
+    def _choices_belong(self) -> Self:
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("a choice has choices, nothing else has")
+        if (self.kind == "number") != bool(self.unit):
+            raise ValueError("a number has a unit (1 for none), nothing else has")
+        return self
+
+
+class LabIn(Strict):
+    """A laboratory value: a number in ``unit``, or positive/negative where there is no unit."""
+
+    name: Words
+    unit: str = ""
+
+
+class FactsIn(Strict):
+    """``facts.yaml``."""
+
+    facts: dict[Identifier, FactIn] = Field(default={})
+    labs: dict[Identifier, LabIn] = Field(default={})
 
 
 StateWeights = Annotated[dict[str, Share], Field(min_length=1)]
