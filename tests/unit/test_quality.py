@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hepacalc.errors import MeasurementError
+from hepacalc.errors import InvalidPixelValues, MeasurementError
 from hepacalc.geometry import Geometry, Reorientation
 from hepacalc.liver.phase import detect_phase
 from hepacalc.phantom import make_patient
 from hepacalc.records import Acquisition, LiverMask, Phase, QualityFinding, Volume
-from hepacalc.study.quality import BATTERY, assess_quality, smallest_trusted_mm
+from hepacalc.study.quality import BATTERY, assess_quality, require_ct_numbers, smallest_trusted_mm
 
 CODES = [code for code, _ in BATTERY]
 
@@ -99,6 +99,21 @@ def test_rescale_missing_is_severe(scan: tuple[Volume, LiverMask, Phase]) -> Non
     assert found["QC-UNIT"].level == "severe"
     windowed = np.clip((scan[0].hu + 160) * 0.6, 0, 255).astype(np.int16)
     assert "windowed" in altered(scan, windowed)["QC-UNIT"].text
+
+
+def test_what_cannot_be_ct_numbers_is_severe(scan: tuple[Volume, LiverMask, Phase]) -> None:
+    labels = np.digitize(scan[0].hu, [-300, 0, 40, 70, 200]).astype(np.int16)
+    for hu, words in ((labels, "label map"), (np.abs(scan[0].hu), "neither air nor fat"), (scan[0].hu * 0 + 7, "one")):
+        found = altered(scan, hu)["QC-UNIT"]
+        assert (found.level, words in found.text) == ("severe", True), found.text
+        assert found.fix
+        with pytest.raises(InvalidPixelValues, match="does not look like CT numbers"):
+            require_ct_numbers(replace(scan[0], hu=hu))
+    require_ct_numbers(scan[0])
+    # cut off at -160: told as severe, but measured
+    cut = np.maximum(scan[0].hu, np.int16(-160))
+    assert altered(scan, cut)["QC-UNIT"].level == "severe"
+    require_ct_numbers(replace(scan[0], hu=cut))
 
 
 @pytest.mark.parametrize(("shift", "level"), [(45, "warning"), (-60, "warning"), (110, "severe"), (6, "ok")])
