@@ -55,6 +55,10 @@ def _one_patient(network: Network) -> list[dict[str, Any]]:
     found = differential(some, network)
     spent = _milliseconds(lambda: next_tests(some, network, options=options, found=found))
     out.append(row("next best of 25 tests, half of the blocks known", spent, "ms", "<= 50", spent <= 50))
+    knowledge = load_knowledge()
+    spent = _milliseconds(lambda: next_tests(some, knowledge, found=found))
+    what = f"next best of the knowledge base's {len(knowledge.tests)} tests, the same"
+    out.append(row(what, spent, "ms", "<= 50", spent <= 50))
     out.append(row("explanation of 5 causes", _milliseconds(lambda: explain(doubtful, network)), "ms", "", None))
     spent = _milliseconds(lambda: what_would_change(some, network))
     out.append(row("what would change the answer", spent, "ms", "", None))
