@@ -41,9 +41,21 @@ def test_all_results_become_json():
 def test_pairs_are_objects_also_when_empty():
     change = records.Change("b", "", "s", False, 0.1, "a", 0.5, ())
     assert records.as_plain(change)["over"] == {}
-    item = records.PlanItem("r", (), "CT", "once", ("2026-01-01", "2026-02-01"), "soon", (), (), "ours")
+    item = records.PlanItem(
+        rule="r",
+        action=(),
+        modality=(("en", "CT"),),
+        tests=(),
+        interval=(("en", "once"),),
+        due=("2026-01-01", "2026-02-01"),
+        urgency="soon",
+        because=((("en", "a focus"),),),
+        sources=(),
+        status="ours",
+    )
     plain = records.as_plain(item)
     assert plain["action"] == {}
+    assert plain["because"] == [{"en": "a focus"}]
     assert plain["due"] == ["2026-01-01", "2026-02-01"]
     finding = records.Finding("b", (("s0", 1.0),), "seen", "person")
     assert records.as_plain(finding)["weights"] == {"s0": 1.0}
