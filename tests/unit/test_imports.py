@@ -15,8 +15,9 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors", "geometry", "records"),
     ("foci", "knowledge"),
     ("reason", "followup"),
-    ("patient", "study", "liver", "report", "interop", "registry"),
+    ("patient", "evaluate", "study", "liver", "report", "interop", "registry"),
     ("phantom",),
+    ("consult",),
     ("assess", "evaluate"),
     ("cohort", "server", "terminal", "cli"),
 )
