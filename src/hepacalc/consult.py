@@ -1,0 +1,205 @@
+"""What is it, does it matter, what next: patient and scan -> differential, red flags, next test, plan. One page."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from hepacalc.knowledge.model import Knowledge
+from hepacalc.patient.laboratory import LabFact
+from hepacalc.patient.schema import Patient
+from hepacalc.patient.to_findings import PatientFindings, patient_findings
+from hepacalc.reason.change import what_would_change
+from hepacalc.reason.ct_findings import CtFindings, ct_findings
+from hepacalc.reason.evidence import Evidence
+from hepacalc.reason.explain import explain
+from hepacalc.reason.lesions import combine_lesions
+from hepacalc.reason.network import network_of
+from hepacalc.reason.next_test import next_tests
+from hepacalc.reason.plan import make_plan
+from hepacalc.reason.reasoning import LesionReasoning, Reasoning, SourceNote
+from hepacalc.reason.records import Explanation, Finding, HarmProbability, Plan
+from hepacalc.reason.redflags import forbidden_tests
+from hepacalc.reason.situation import FactValue, LabValue, Situation, situation
+from hepacalc.records import Assessment, Measured
+
+__all__ = ["consult"]
+
+LEADING = 5
+CT_BLOCKS = ("lesion", "extent", "density")
+"""Blocks that this scan answers; what was typed in about them is kept, and used only where a person overrules."""
+OVERRULED = "a person says: "
+RENAMED = {"old_images": "older_images"}
+
+
+def consult(
+    patient: Patient,
+    knowledge: Knowledge,
+    *,
+    today: datetime.date,
+    assessment: Assessment | None = None,
+) -> Reasoning:
+    """Reason about one patient, with or without a CT.
+
+    Args:
+        patient: what is known besides the scan; everything in it may be "not asked".
+        knowledge: a loaded knowledge base.
+        today: day from which intervals run.
+        assessment: the CT, when there is one; its lesions take the place of lesions that were typed in.
+
+    Raises:
+        InvalidPatient: a field of the patient that cannot be.
+    """
+    said = patient_findings(patient, knowledge, today=today, scanned=assessment is not None)
+    network = network_of(knowledge, said.network)
+    scan = ct_findings(assessment, network) if assessment is not None and said.network == "adult" else None
+    shared, lesions, findings, notes = _joined(said, scan)
+    facts, labs = _facts(said, knowledge, assessment), _labs(said.labs, knowledge)
+    ids: list[int] = [lesion for lesion, _ in lesions]
+    places: list[int | None] = [*ids] or [None]
+    # without a lesion the question is what the patient's liver may hold: one lesion of which nothing is known
+    own = [evidence for _, evidence in lesions] or [Evidence(said.network)]
+    combined = combine_lesions(shared, own, knowledge, setting=said.setting.id)
+    together = [shared.joined(evidence) for evidence in own]
+    situations: list[Situation] = [
+        situation(evidence, found, knowledge, facts=_of_lesion(facts, assessment, lesion), labs=labs)
+        for evidence, found, lesion in zip(together, combined.lesions, places, strict=True)
+    ]
+    worst = max(range(len(own)), key=lambda k: (_harm(combined.lesions[k].harms), -k))
+    forbidden = {
+        test: [dict(words)["en"] for words in reasons]
+        for test, reasons in forbidden_tests(situations, knowledge).items()
+    }
+    tests = next_tests(
+        together[worst], knowledge, setting=said.setting.id, forbidden=forbidden, found=combined.lesions[worst]
+    )
+    plan = make_plan(situations, knowledge, today=today.isoformat(), tests=tests)
+    told: list[LesionReasoning] = []
+    for lesion, evidence, found in zip(ids, together, combined.lesions, strict=False):
+        told.append(LesionReasoning(lesion, found, explain(evidence, knowledge, setting=said.setting.id, causes=3)))
+    leading = explain(together[worst], knowledge, setting=said.setting.id, causes=LEADING)
+    return Reasoning(
+        network=said.network,
+        setting=said.setting.id,
+        setting_name=tuple(knowledge.settings[said.setting.id].name.items()),
+        setting_because=(said.setting.why,),
+        findings=tuple(findings),
+        differential=combined.patient,
+        highest=combined.highest[:LEADING],
+        lesions=tuple(told),
+        explanations=leading,
+        changes=what_would_change(together[worst], knowledge, setting=said.setting.id, most=6),
+        plan=plan,
+        warnings=said.warnings,
+        notes=tuple(dict.fromkeys([*notes, *combined.patient.notes])),
+        sources=_sources(plan, leading, knowledge),
+        knowledge_version=knowledge.version,
+    )
+
+
+def _harm(harms: Sequence[HarmProbability]) -> float:
+    """Upper bound of what must not be missed."""
+    return max((h.high for h in harms if h.harm in ("malignant", "dangerous")), default=0.0)
+
+
+def _joined(
+    said: PatientFindings, scan: CtFindings | None
+) -> tuple[Evidence, list[tuple[int, Evidence]], list[Finding], list[str]]:
+    """Return patient evidence, the lesions' own, all findings with what is overruled marked, and notes."""
+    findings = list(said.findings)
+    notes: list[str] = []
+    if scan is None:
+        return said.evidence, list(enumerate(said.lesions, start=1)), findings, notes
+    shared, measured = said.evidence, list(scan.findings)
+    overrules = {(f.block, f.lesion) for f in findings if f.text.startswith(OVERRULED)}
+    if "number" in scan.shared.weights:
+        if ("number", None) in overrules:
+            measured = _marked(measured, {("number", None)})
+        else:
+            findings = _marked(findings, {("number", None)})
+            shared = shared.without("number").joined(scan.shared)
+    lesions = []
+    for lesion, evidence in scan.lesions:
+        typed = said.lesions[lesion - 1] if lesion <= len(said.lesions) else Evidence(said.network)
+        for block in typed.weights:
+            if (block, lesion) in overrules:
+                evidence = evidence.without(block)
+                measured = _marked(measured, {(block, lesion)})
+            elif block in CT_BLOCKS or len(said.lesions) != len(scan.lesions):
+                # the scan itself is the better witness, or it is not known which lesion was meant
+                typed = typed.without(block)
+                findings = _marked(findings, {(block, lesion)})
+        lesions.append((lesion, evidence.joined(typed)))
+    if said.lesions and len(said.lesions) != len(scan.lesions):
+        notes.append(
+            f"{len(said.lesions)} lesions were typed in, the scan shows {len(scan.lesions)}: which is which is not "
+            "known, so what was typed in about single lesions is shown and not used"
+        )
+    return shared, lesions, [*findings, *measured], notes
+
+
+def _marked(findings: Iterable[Finding], what: set[tuple[str, int | None]]) -> list[Finding]:
+    """Return the findings with those of these blocks and lesions marked as overruled, overrules themselves aside."""
+    return [
+        replace(f, overruled=True) if (f.block, f.lesion) in what and not f.text.startswith(OVERRULED) else f
+        for f in findings
+    ]
+
+
+def _facts(said: PatientFindings, knowledge: Knowledge, assessment: Assessment | None) -> dict[str, FactValue]:
+    """Return what rules ask for by name, as far as it is known."""
+    found: dict[str, FactValue] = {}
+    for name, value in said.facts.items():
+        known = RENAMED.get(name, name)
+        if known not in knowledge.facts:
+            continue
+        fact = knowledge.facts[known]
+        if known == "older_images" and isinstance(value, bool):
+            value = "available" if value else "none"
+        if fact.kind == "choice" and value not in fact.choices:
+            continue
+        found[known] = value
+    if "course" in said.evidence.weights and "older_images" in knowledge.facts:
+        found["older_images"] = "compared"
+    if assessment is not None:
+        found["modality"] = "ct"
+        found["noncontrast_phase"] = not assessment.phase.is_contrast
+    return found
+
+
+def _of_lesion(
+    facts: Mapping[str, FactValue], assessment: Assessment | None, lesion: int | None
+) -> dict[str, FactValue]:
+    """Return the facts with the size of one lesion."""
+    out = dict(facts)
+    for found in assessment.lesions if assessment is not None else ():
+        if found.id == lesion and isinstance(found.extent_mm, Measured):
+            out["focus_mm"] = found.extent_mm.value
+    return out
+
+
+def _labs(labs: Mapping[str, LabFact], knowledge: Knowledge) -> dict[str, LabValue]:
+    """Return laboratory values that rules ask for, in their units."""
+    found: dict[str, LabValue] = {}
+    for name, lab in labs.items():
+        if name not in knowledge.labs:
+            continue
+        wanted = knowledge.labs[name]
+        if lab.value is not None and wanted.unit and lab.unit == wanted.unit:
+            found[name] = LabValue(lab.value, lab.upper, lab.comparator)
+        elif lab.value is None and lab.result in ("positive", "negative", "normal", "raised", "low"):
+            found[name] = LabValue(lab.result)  # type: ignore[arg-type]
+    return found
+
+
+def _sources(plan: Plan, explanations: Sequence[Explanation], knowledge: Knowledge) -> tuple[SourceNote, ...]:
+    """Return every source that the page points to, once."""
+    ids = [s for flag in plan.flags for s in flag.sources]
+    ids += [s for item in plan.items for s in item.sources]
+    ids += [s for told in explanations for weight in told.weights for s in weight.sources]
+    return tuple(
+        SourceNote(key, knowledge.sources[key].citation, knowledge.sources[key].status)
+        for key in dict.fromkeys(ids)
+        if key in knowledge.sources
+    )
