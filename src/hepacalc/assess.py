@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hepacalc.consult import consult
 from hepacalc.errors import MeasurementError, UsageError
 from hepacalc.foci.calibration import calibration_for
 from hepacalc.foci.find import FociResult, find_foci
+from hepacalc.knowledge import load_knowledge
 from hepacalc.liver import (
     detect_phase,
     get_segmenter,
@@ -28,6 +30,8 @@ from hepacalc.liver import (
     segment_of,
     vessel_reference,
 )
+from hepacalc.patient.read import read_patient_file
+from hepacalc.patient.schema import Patient
 from hepacalc.records import (
     Assessment,
     Calibration,
@@ -62,6 +66,8 @@ def assess(
     calibration: Path_ | Calibration | None = None,
     agatston: bool = False,
     allow_gaps: bool = False,
+    patient: Path_ | Patient | None = None,
+    knowledge: Path_ | None = None,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Assessment:
@@ -75,6 +81,8 @@ def assess(
         calibration: a site's own HU-to-mg line (a file or a record), in place of the table by kVp.
         agatston: whether to compute an Agatston-like score (refused on contrast).
         allow_gaps: whether to measure the largest regular block of a series with missing slices.
+        patient: what is known of the patient (a file or a record): adds causes, red flags and a plan.
+        knowledge: a site's own priors and thresholds, laid over the knowledge base.
         now: time stamp of the assessment; the clock when None.
         progress: called with the stage and a fraction 0-1.
 
@@ -85,6 +93,7 @@ def assess(
         HepacalcError: one of its leaves, see :mod:`hepacalc.errors`.
     """
     watch = _Watch(progress)
+    person = _patient(patient, now)
     with watch("reading the study"):
         volume, choice = open_study(os.fspath(study), series=series, allow_gaps=allow_gaps, progress=watch.inner)
     return assess_volume(
@@ -94,6 +103,8 @@ def assess(
         segmenter=segmenter,
         calibration=calibration,
         agatston=agatston,
+        patient=person,
+        knowledge=knowledge,
         now=now,
         watch=watch,
     )
@@ -107,6 +118,8 @@ def assess_volume(
     segmenter: str = "embedded",
     calibration: Path_ | Calibration | None = None,
     agatston: bool = False,
+    patient: Path_ | Patient | None = None,
+    knowledge: Path_ | None = None,
     now: datetime | None = None,
     watch: _Watch | None = None,
 ) -> Assessment:
@@ -115,6 +128,7 @@ def assess_volume(
     if liver_mask is not None and segmenter != "embedded":
         raise UsageError(f"both a liver mask and the segmenter {segmenter!r} were given.", hint="Give one of the two.")
     line = _calibration(calibration, volume)
+    person = _patient(patient, now)
     with watch("finding the liver"):
         require_ct_numbers(volume)
         if isinstance(liver_mask, LiverMask):
@@ -145,13 +159,18 @@ def assess_volume(
         (now or datetime.now(UTC)).isoformat(timespec="seconds"),
         _versions(liver),
         (("segmenter", liver.method), ("calibration", line.source), ("agatston", str(agatston).lower())),
-        watch.seconds,
     )
     assessment = Assessment(
         SCHEMA_VERSION, run, choice, volume.acquisition, volume.geometry, volume.transforms, quality, phase, line,
         _liver(volume, liver, result), result.burden, result.lesions, result.foci, (), volume, liver, result.labels,
     )  # fmt: skip
-    return replace(assessment, limits=_limits(assessment, result))
+    assessment = replace(assessment, limits=_limits(assessment, result))
+    if person is not None:
+        with watch("weighing the causes"):
+            known = load_knowledge(None if knowledge is None else Path(knowledge))
+            reasoning = consult(person, known, today=_today(now), assessment=assessment)
+            assessment = replace(assessment, reasoning=reasoning)
+    return replace(assessment, run=replace(run, seconds=watch.seconds))
 
 
 class _Watch:
@@ -175,6 +194,18 @@ class _Watch:
     def inner(self, _word: str, part: float) -> None:
         """Pass a stage's own progress on."""
         self._tell(self._stage, part)
+
+
+def _today(now: datetime | None) -> date:
+    """Return the day from which intervals run."""
+    return (now or datetime.now(UTC)).astimezone().date()
+
+
+def _patient(given: Path_ | Patient | None, now: datetime | None) -> Patient | None:
+    """Return what is known of the patient, read before any work is done."""
+    if given is None or isinstance(given, Patient):
+        return given
+    return read_patient_file(Path(given), today=_today(now))
 
 
 def _calibration(given: Path_ | Calibration | None, volume: Volume) -> Calibration:

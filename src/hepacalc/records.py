@@ -7,7 +7,7 @@ Arrays are ``(z, y, x)``. World coordinates are LPS millimetres. A number that c
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -456,6 +456,14 @@ class Run:
     seconds: tuple[tuple[str, float], ...] = ()
 
 
+class Told(Protocol):
+    """What the reasoning room hands on; its nouns stand in ``reason/reasoning.py``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values for JSON."""
+        ...
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Assessment:
     """Everything that is known about one study; what ``assessment.json`` holds (without the arrays).
@@ -478,6 +486,7 @@ class Assessment:
         volume: the scan (not written to JSON).
         liver_mask: the liver (not written to JSON).
         labels: uint16 ``(z, y, x)`` focus ids on the volume's grid (not written to JSON).
+        reasoning: causes, red flags and plan, when something about the patient was given.
     """
 
     schema_version: str
@@ -497,11 +506,13 @@ class Assessment:
     volume: Volume
     liver_mask: LiverMask
     labels: NDArray[np.uint16]
+    reasoning: Told | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain Python values for JSON, without the arrays."""
-        skip = {"volume", "liver_mask", "labels"}
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in skip}
+        """Return plain Python values for JSON, without the arrays; ``reasoning`` only when there is one."""
+        skip = {"volume", "liver_mask", "labels", "reasoning"}
+        out = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in skip}
+        return out if self.reasoning is None else out | {"reasoning": self.reasoning.to_dict()}
 
 
 def _plain(value: Any) -> Any:

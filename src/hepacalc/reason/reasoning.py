@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from hepacalc.reason.records import CauseProbability, Change, Differential, Explanation, Finding, Names, Plan
+from hepacalc.reason.records import (
+    CauseProbability,
+    Change,
+    Differential,
+    Explanation,
+    Finding,
+    Names,
+    Plan,
+    as_plain,
+)
 
 __all__ = ["LesionReasoning", "Reasoning", "SourceNote"]
 
@@ -64,3 +74,8 @@ class Reasoning:
     notes: tuple[str, ...]
     sources: tuple[SourceNote, ...]
     knowledge_version: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values for JSON."""
+        plain: dict[str, Any] = as_plain(self)
+        return plain
