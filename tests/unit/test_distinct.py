@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,25 @@ def block(low: tuple[int, int, int], high: tuple[int, int, int], peak_hu: float,
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     return Candidate(low, peak_hu, background, peak_hu / 10, (box[0], box[1], box[2]), np.ones(shape, bool),
                      1.0, 20.0, 15.0, False, False)  # fmt: skip
+
+
+def test_a_skin_around_a_brighter_part_is_joined_to_it() -> None:
+    whole, part = block((0, 0, 0), (6, 6, 6), 400), block((2, 2, 2), (4, 4, 4), 600)
+    skin = whole.region.copy()
+    skin[2:4, 2:4, 2:4] = False
+    found = distinct([part, replace(whole, region=skin)])
+    assert len(found) == 1
+    assert found[0].region.all()
+    assert (found[0].peak, found[0].peak_hu) == ((2, 2, 2), 600)
+
+
+def test_a_focus_beside_a_rib_is_no_part_of_the_rib() -> None:
+    rib, focus = block((0, 0, 0), (9, 9, 4), 700), block((4, 4, 4), (6, 6, 6), 500)
+    outside = replace(rib, inside=0.1)
+    found = distinct([outside, focus])
+    assert len(found) == 2
+    assert found[0] is outside
+    assert found[1] is focus
 
 
 def test_apart_and_side_by_side_stay_as_they_are_brightest_first() -> None:

@@ -1,7 +1,8 @@
-"""No focus is counted twice: what lies within another candidate's region is joined to it, or cut out of it.
+"""No focus is counted twice: what lies in or around another candidate's region is joined to it, or kept out of it.
 
-A peak is flooded down to half of its own height. A lower peak of the same rim floods further down, and its region then
-holds the higher peak's region too. Measured as they are, both would count the same calcium.
+A peak is flooded down to half of its own height. A lower peak of the same rim floods further down: its region holds the
+higher peak's region too, or, where that has been taken out, lies around it like a skin. Measured as they are, both
+would count the same calcium.
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ from hepacalc.geometry import Slices3
 __all__ = ["distinct"]
 
 WITHIN = 0.5
-"""Share of a region that must lie in another one for it to count as part of it."""
+"""Share of a region that must lie in another one, or next to it, for it to count as part of it."""
 ALIKE = 2.5
-"""How many times higher a part may be and still be the same thing (metal in a calcification is another)."""
+"""How many times higher one of them may be and still be the same thing (metal in a calcification is another)."""
+INSIDE_APART = 0.3
+"""Largest difference of the shares in the liver: a focus beside a rib is no part of the rib."""
 
 Mask = NDArray[np.bool_]
 
 
 def distinct(candidates: Sequence[Candidate], *, vessel_hu: float | None = None) -> tuple[Candidate, ...]:
-    """Return candidates none of which lies mostly within another one, brightest first.
+    """Return candidates none of which lies mostly in or along another one, brightest first.
 
-    A part that is not much higher than the whole is joined to it: the whole keeps its region and takes the brighter
-    peak. A part that is far higher, or that lies in something no brighter than blood, is cut out of it instead.
+    A part of about the same height is joined to the whole: both regions, the brighter peak. A part that is far higher
+    or lower, or that lies in something no brighter than blood, is kept out of it instead.
 
     Args:
         candidates: of one scene.
@@ -39,11 +42,14 @@ def distinct(candidates: Sequence[Candidate], *, vessel_hu: float | None = None)
     kept: list[Candidate] = []
     for part in sorted(candidates, key=lambda c: -int(c.region.sum())):
         for k, whole in enumerate(kept):
-            if _share(part, whole) <= WITHIN:
+            within, beside = _shares(part, whole)
+            if max(within, beside) <= WITHIN:
                 continue
-            if _height(part) <= ALIKE * _height(whole) and (vessel_hu is None or whole.peak_hu > vessel_hu):
+            if _alike(part, whole) and (vessel_hu is None or min(part.peak_hu, whole.peak_hu) > vessel_hu):
                 kept[k] = _joined(whole, part)
                 break
+            if within <= WITHIN:
+                continue
             rest = _cut(whole, part)
             if rest is None:
                 # nothing is left of it but the part
@@ -59,51 +65,66 @@ def _height(candidate: Candidate) -> float:
     return max(candidate.peak_hu - candidate.background_hu, 1e-3)
 
 
-def _overlap(part: Slices3, whole: Slices3) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
-    """Return where two boxes meet, in the frame of each."""
-    low = [max(a.start, b.start) for a, b in zip(part, whole, strict=True)]
-    high = [min(a.stop, b.stop) for a, b in zip(part, whole, strict=True)]
-    if any(a >= b for a, b in zip(low, high, strict=True)):
-        return None
-    first, second = (
-        tuple(slice(a - s.start, b - s.start) for a, b, s in zip(low, high, box, strict=True)) for box in (part, whole)
-    )
-    return first, second
+def _alike(part: Candidate, whole: Candidate) -> bool:
+    """Whether two candidates can be one thing: of about the same height, and in the liver to about the same share."""
+    ratio = _height(part) / _height(whole)
+    return 1 / ALIKE <= ratio <= ALIKE and part.inside - whole.inside < INSIDE_APART
 
 
-def _share(part: Candidate, whole: Candidate) -> float:
-    """Return the share of a region that lies in another one."""
-    meet = _overlap(part.box, whole.box)
-    if meet is None:
-        return 0.0
-    return float((part.region[meet[0]] & whole.region[meet[1]]).sum()) / max(float(part.region.sum()), 1.0)
+def _shares(part: Candidate, whole: Candidate) -> tuple[float, float]:
+    """Return the share of a region that lies in another one, and the share that lies in it or next to it."""
+    low = [min(a.start, b.start - 1) for a, b in zip(part.box, whole.box, strict=True)]
+    near = [(b.start - 1, b.stop + 1) for b in whole.box]
+    if any(a.start >= n[1] or a.stop <= n[0] for a, n in zip(part.box, near, strict=True)):
+        return 0.0, 0.0
+    shape = [max(a.stop, b.stop + 1) - s for a, b, s in zip(part.box, whole.box, low, strict=True)]
+    mine, other = _laid(part, low, shape), _laid(whole, low, shape)
+    size = max(float(mine.sum()), 1.0)
+    grown = ndimage.binary_dilation(other, np.ones((3, 3, 3)))
+    return float((mine & other).sum()) / size, float((mine & grown).sum()) / size
+
+
+def _laid(candidate: Candidate, low: Sequence[int], shape: Sequence[int]) -> Mask:
+    """Return a region in a frame that begins at ``low``."""
+    out = np.zeros(shape, bool)
+    out[tuple(slice(b.start - s, b.stop - s) for b, s in zip(candidate.box, low, strict=True))] = candidate.region
+    return out
 
 
 def _joined(whole: Candidate, part: Candidate) -> Candidate:
-    if part.peak_hu <= whole.peak_hu:
-        return whole
-    at = tuple(p - b.start for p, b in zip(part.peak, whole.box, strict=True))
-    inside = all(0 <= i < n for i, n in zip(at, whole.region.shape, strict=True)) and bool(whole.region[at])
+    """Return both as one candidate."""
+    low = [min(a.start, b.start) for a, b in zip(part.box, whole.box, strict=True)]
+    high = [max(a.stop, b.stop) for a, b in zip(part.box, whole.box, strict=True)]
+    shape = [b - a for a, b in zip(low, high, strict=True)]
+    sizes = float(whole.region.sum()), float(part.region.sum())
+    top = part if part.peak_hu > whole.peak_hu else whole
+    box: Slices3 = (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
     return replace(
         whole,
-        peak=part.peak if inside else whole.peak,
-        peak_hu=part.peak_hu,
+        peak=top.peak,
+        peak_hu=top.peak_hu,
+        capsule_mm=top.capsule_mm,
         significance=max(part.significance, whole.significance),
-        capsule_mm=part.capsule_mm if inside else whole.capsule_mm,
+        box=box,
+        region=_laid(whole, low, shape) | _laid(part, low, shape),
+        inside=(sizes[0] * whole.inside + sizes[1] * part.inside) / sum(sizes),
+        depth_mm=max(part.depth_mm, whole.depth_mm),
+        is_cut=part.is_cut or whole.is_cut,
+        at_scan_edge=part.at_scan_edge or whole.at_scan_edge,
     )
 
 
 def _cut(whole: Candidate, part: Candidate) -> Candidate | None:
     """Return a candidate without a part of it: what still hangs on its own peak; None when its peak goes too."""
-    meet = _overlap(part.box, whole.box)
-    assert meet is not None
-    region = whole.region.copy()
-    region[meet[1]] &= ~part.region[meet[0]]
-    at = tuple(p - b.start for p, b in zip(whole.peak, whole.box, strict=True))
+    low = [min(a.start, b.start) for a, b in zip(part.box, whole.box, strict=True)]
+    high = [max(a.stop, b.stop) for a, b in zip(part.box, whole.box, strict=True)]
+    shape = [b - a for a, b in zip(low, high, strict=True)]
+    region = _laid(whole, low, shape) & ~_laid(part, low, shape)
+    at = tuple(p - s for p, s in zip(whole.peak, low, strict=True))
     if not region[at]:
         return None
     labels, _ = ndimage.label(region, np.ones((3, 3, 3)))
     region = np.asarray(labels == labels[at])
     tight = ndimage.find_objects(region.astype(np.int8))[0]
-    box = tuple(slice(b.start + t.start, b.start + t.stop) for b, t in zip(whole.box, tight, strict=True))
+    box = tuple(slice(s + t.start, s + t.stop) for s, t in zip(low, tight, strict=True))
     return replace(whole, box=(box[0], box[1], box[2]), region=np.ascontiguousarray(region[tight]))
