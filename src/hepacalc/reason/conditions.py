@@ -10,7 +10,7 @@ Reference: Kleene 1952, Introduction to Metamathematics, section 64.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +40,16 @@ class Verdict:
     Args:
         value: True, False, or None for unknown.
         because: what decided it, in each language; in the order of the text, each once.
-        missing: what is not known and keeps it open, e.g. ``block:ducts``, ``fact:age``, ``lab:alt``; sorted. Empty
-            unless the value is None.
+        missing: all that is not known and keeps it open, e.g. ``block:ducts``, ``fact:age``, ``lab:alt``; sorted.
+            Empty unless the value is None.
+        first: of these what to ask first: in ``all`` only what the first open part wants, since its answer may spare
+            the others; sorted.
     """
 
     value: bool | None
     because: tuple[Names, ...] = ()
     missing: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
 
 def evaluate(condition: Condition, at: Situation, knowledge: Knowledge, flags: Iterable[str] = ()) -> Verdict:
@@ -131,12 +134,12 @@ class _Asked:
         block = self.knowledge.blocks[node["block"]]
         weights = self.at.evidence.weights.get(block.id)
         says = weights is not None and bool(weights.min() < weights.max())
-        if node.get("known"):
+        if node.get("known") and (not says or not {"states", "host", "morphology"} & set(node)):
             return Verdict(says)
         if block.network != self.at.evidence.network:
             return Verdict(value=False)
         if weights is None or not says:
-            return Verdict(None, (), (f"block:{block.id}",))
+            return _open(f"block:{block.id}")
         inside = _inside(block, node)
         share = float(weights[inside].sum() / weights.sum())
         met = share >= node.get("least", LEAST) - ROUNDING
@@ -154,10 +157,10 @@ class _Asked:
     def fact(self, node: Condition) -> Verdict:
         key = node["fact"]
         value = self.at.facts.get(key)
-        if node.get("known"):
+        if node.get("known") and (value is None or len(node) == 2):
             return Verdict(value is not None)
         if value is None:
-            return Verdict(None, (), (f"fact:{key}",))
+            return _open(f"fact:{key}")
         met = True
         if "is" in node:
             wanted = node["is"] if isinstance(node["is"], list) else [node["is"]]
@@ -170,7 +173,7 @@ class _Asked:
     def lab(self, node: Condition) -> Verdict:
         key = node["lab"]
         value = self.at.labs.get(key)
-        if node.get("known"):
+        if node.get("known") and (value is None or len(node) == 2):
             return Verdict(value is not None)
         parts: list[bool | None] = []
         if value is not None:
@@ -180,7 +183,7 @@ class _Asked:
             parts += [_against_limit(value, word, float(node[word])) for word in _ULN if word in node]
         met = _kleene_all(parts) if parts else None
         if met is None or value is None:
-            return Verdict(None, (), (f"lab:{key}",))
+            return Verdict(value=False) if node.get("known") else _open(f"lab:{key}")
         return Verdict(met, (lab_words(self.knowledge.labs[key], value),))
 
 
@@ -240,26 +243,34 @@ def _kleene_all(values: Iterable[bool | None]) -> bool | None:
     return False if False in found else None if None in found else True
 
 
+def _open(one: str) -> Verdict:
+    return Verdict(None, (), (one,), (one,))
+
+
 def _all(parts: list[Verdict]) -> Verdict:
     value = _kleene_all(part.value for part in parts)
     deciding = [part for part in parts if part.value is value]
-    return Verdict(value, _each([] if value is None else deciding), _missing(deciding) if value is None else ())
+    if value is None:
+        return Verdict(None, (), _united(deciding, "missing"), deciding[0].first)
+    return Verdict(value, _each(deciding))
 
 
 def _any(parts: list[Verdict]) -> Verdict:
     values = [part.value for part in parts]
     value = True if True in values else None if None in values else False
     deciding = [part for part in parts if part.value is value]
-    return Verdict(value, _each([] if value is None else deciding), _missing(deciding) if value is None else ())
+    if value is None:
+        return Verdict(None, (), _united(deciding, "missing"), _united(deciding, "first"))
+    return Verdict(value, _each(deciding))
 
 
 def _not(part: Verdict) -> Verdict:
-    return Verdict(None if part.value is None else not part.value, part.because, part.missing)
+    return replace(part, value=None if part.value is None else not part.value)
 
 
 def _each(parts: Iterable[Verdict]) -> tuple[Names, ...]:
     return tuple(dict.fromkeys(words for part in parts for words in part.because))
 
 
-def _missing(parts: Iterable[Verdict]) -> tuple[str, ...]:
-    return tuple(sorted({one for part in parts for one in part.missing}))
+def _united(parts: Iterable[Verdict], what: str) -> tuple[str, ...]:
+    return tuple(sorted({one for part in parts for one in getattr(part, what)}))

@@ -164,10 +164,11 @@ class _Planner:
         held: dict[str, list[str]] = {}
         for rule in self.rules:
             if not rule.fallback and not self.met(rule):
-                missing = {one for v in self.verdicts[rule.id] if v.value is None for one in v.missing}
-                # a rule for a simple look says nothing about another one
-                for one in sorted(missing) if rule.shown_if is None or rule.id in waiting else ():
-                    held.setdefault(one, []).append(rule.id)
+                # a rule that is shown for the open case needs all answers, of another the first comes first
+                needs_all = rule.id in waiting
+                for one in sorted({m for v in self.verdicts[rule.id] for m in (v.missing if needs_all else v.first)}):
+                    if needs_all or rule.shown_if is None:
+                        held.setdefault(one, []).append(rule.id)
         found = [
             OpenQuestion(one, asked_words(one, self.knowledge), tuple(rules), bool(waiting & set(rules)))
             for one, rules in held.items()
