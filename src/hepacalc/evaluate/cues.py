@@ -20,7 +20,7 @@ from hepacalc.evaluate.text import Segment
 
 __all__ = ["DENIED", "DOUBT", "REST", "SOFT", "Cue", "Hit", "find_hits", "table"]
 
-REST = 0.04
+REST = 0.02
 """Weight of the states that a clear phrase does not name: the chance that it was read or written wrongly."""
 DENIED = 0.06
 """Weight of a state that a phrase denies."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hepacalc.evaluate.cues import DENIED, Hit, find_hits
+from hepacalc.evaluate.cues import DENIED, REST, Hit, find_hits
 from hepacalc.evaluate.parts import Pieces, pieces, unread_words
 from hepacalc.evaluate.people import gestational_weeks
 from hepacalc.evaluate.places import default_setting, told_settings
@@ -111,10 +111,10 @@ def _infections(labs: Mapping[str, Any]) -> list[Hit]:
             clean = True
     phrase = "; ".join(phrases)
     if acute:
-        return [Hit("fetal_infection_tests", {"positive": 1.0}, 0.04, phrase, "labs")]
+        return [Hit("fetal_infection_tests", {"positive": 1.0}, 0.01, phrase, "labs")]
     if past:
         weights = {"past": 1.0, "negative": 0.1, "positive": DENIED if clean else 0.3}
-        return [Hit("fetal_infection_tests", weights, 0.04, phrase, "labs")]
+        return [Hit("fetal_infection_tests", weights, REST, phrase, "labs")]
     if clean:
         return [Hit("fetal_infection_tests", {"negative": 1.0, "past": 0.5}, 0.03, phrase, "labs")]
     return []

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from hepacalc.evaluate.cues import Hit, Read, find_hits
+from hepacalc.evaluate.cues import REST, Hit, Read, find_hits
 from hepacalc.evaluate.fetus import read_fetus
 from hepacalc.evaluate.labs import LabResult, lab_entries, lab_hits, labs_in_text
 from hepacalc.evaluate.parts import CONTEXT, Pieces, as_text, pieces, unread_words
@@ -37,8 +37,8 @@ _TESTED = re.compile(r"serolog|antibod|ig[gm]\b|tit(er|re)|elisa|cultur|posit|ne
 
 _CALCIUM = re.compile(
     r"calc|stone|lith|ossif|bone|(?<!hypo)echo|(?<!hypo)(?<!low-)(?<!low )dens|metal|clip|ring|rim|shell|foc|spot|"
-    r"punct|stippl|fleck|granul|strip|network|septal|line|plaque|comma|horseshoe|shadow|hyperatt|high[- ]att|opaci|lipiodol|"
-    r"stent|coil|aneurysm"
+    r"punct|stippl|fleck|granul|strip|network|septal|line|plaque|comma|horseshoe|shadow|hyperatt|high[- ]att|opaci|"
+    r"lipiodol|stent|coil|aneurysm"
 )
 
 
@@ -108,7 +108,7 @@ def _lesion(case: Mapping[str, Any], parts: Pieces) -> list[Hit]:
         hits.append(Hit("lesion.host", weights, 1.0, "soft tissue mass: no", "soft_tissue_mass"))
     if _is_diffuse(parts):
         if any(re.search(r"parenchym|liver|hepatic|graft|diffuse", s.text) for s in parts.of("host")):
-            hits.append(Hit("lesion.host", {"diffuse": 1.0, "parenchyma": 0.35}, 0.04, "diffuse in the liver", "host"))
+            hits.append(Hit("lesion.host", {"diffuse": 1.0, "parenchyma": 0.35}, REST, "diffuse in the liver", "host"))
         weights = {"diffuse": 1.0, "septa_capsule": 0.8, "parenchyma": 0.6, "surface": 0.7, "outside_liver": 0.5,
                    "bile_duct": 0.5, "vessel": 0.6, "solid_mass": 0.6, "solid_cystic_mass": 0.5}  # fmt: skip
         hits.append(Hit("lesion.host", weights, 0.3, "number: diffuse", "number"))
@@ -168,13 +168,13 @@ def _ducts(parts: Pieces) -> list[Hit]:
     for segment in parts.of("duct_dilation"):
         said, source = segment.text, segment.source
         if re.search(r"strictur|stenos|narrow", said):
-            weights, rest = {"stricture": 1.0, "dilated": 0.5}, 0.04
+            weights, rest = {"stricture": 1.0, "dilated": 0.5}, REST
         elif re.match(r"\W*(no\b|none|normal|absent|not dilated|false|neg|nondilated)", said):
-            weights, rest = {"normal": 1.0, "stricture": 0.2}, 0.04
+            weights, rest = {"normal": 1.0, "stricture": 0.2}, REST
             if re.search(r"not stated|implied", source.lower()):
                 rest = 0.25
         elif re.search(r"yes|dilat|marked|mild|present|upstream|obstruct|true|pos|left|right|peripheral|distal", said):
-            weights, rest = {"dilated": 1.0, "stricture": 0.45}, 0.04
+            weights, rest = {"dilated": 1.0, "stricture": 0.45}, REST
         else:
             continue
         parts.read.mark(segment, 0, len(said))
@@ -210,6 +210,8 @@ def _person(parts: Pieces) -> list[Hit]:
     hits += [hit for hit in _scan(parts, book["history"], parts.of("findings"))
              if {"chemotherapy", "cholecystectomy"} & set(hit.weights) and not hit.ruled_out]  # fmt: skip
     hits += _scan(parts, book["exposure"], parts.of(*CONTEXT))
+    treated = [s for s in parts.of("findings") if re.search(r"\banti-?(tb|tubercul)", s.text)]
+    hits += [hit for hit in _scan(parts, book["exposure"], treated) if "tuberculosis" in hit.weights]
     return hits + _scan(parts, words()["regions"]["exposure"], parts.of("region_exposure"))
 
 

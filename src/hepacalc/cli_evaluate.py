@@ -1,0 +1,32 @@
+"""``hepacalc evaluate``: measure the differential on published cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hepacalc.terminal import write_line
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    cases: Annotated[Path, typer.Argument(metavar="CASES", help="Cases, one JSON object a line.", show_default=False)],
+    overlay: Annotated[
+        Path | None,
+        typer.Option("--overlay", metavar="PATH", help="A site's own YAML file, or a folder of edited files."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines; the last one holds the figures.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Measure the differential on published cases with known diagnosis, beside two baselines."""
+    from hepacalc.evaluate.case_file import read_case_file
+    from hepacalc.evaluate.run import evaluate_cases
+    from hepacalc.evaluate.tell import json_lines, text_lines
+    from hepacalc.knowledge import load_knowledge
+
+    results = evaluate_cases(read_case_file(cases), load_knowledge(overlay))
+    for line in json_lines(results) if as_json else text_lines(results):
+        write_line(line)
