@@ -56,10 +56,14 @@ def _check(file: Path, *, as_json: bool) -> None:
     found = patient_findings(read_patient_file(file, today=today), load_knowledge(), today=today)
     if as_json:
         told = {
-            "network": found.network, "setting": as_plain(found.setting), "warnings": list(found.warnings),
-            "facts": dict(found.facts), "history": dict(found.history), "laboratory": {name: as_plain(lab) for name, lab in found.labs.items()},
+            "network": found.network,
+            "setting": as_plain(found.setting),
+            "warnings": list(found.warnings),
+            "facts": dict(found.facts),
+            "history": dict(found.history),
+            "laboratory": {name: as_plain(lab) for name, lab in found.labs.items()},
             "findings": [as_plain(item) for item in found.findings],
-        }  # fmt: skip
+        }
         sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
         return
     write_line(f"Setting: {found.setting.id} ({found.setting.chosen_by}: {found.setting.why}).")

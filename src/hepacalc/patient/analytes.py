@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from hepacalc.errors import UsageError
-from hepacalc.patient.units import Unit, parse_unit
+from hepacalc.patient.units import Dimension, parse_unit
 
 __all__ = ["ANALYTES", "COPIES_PER_IU", "SOURCES", "Analyte", "Limits", "convert", "default_limits", "units_of"]
 
@@ -165,26 +165,25 @@ def convert(name: str, value: float, unit: str, *, copies_per_iu: float = COPIES
         if value > 15:
             raise UsageError("wanted a decimal logarithm up to 15.", hint="Check number and unit.")
         value = float(10.0**value)
-    for dimension, scale in _accepted(name, copies_per_iu):
+    for dimension, scale, factor in _accepted(name, copies_per_iu):
         if given.dimension == dimension:
-            return value * given.scale * scale
+            return value * (given.scale / scale) * factor
     raise UsageError(
         f"wanted a unit of {ANALYTES[name].text}, found {unit!r}.", hint=f"Use {' or '.join(units_of(name))}."
     )
 
 
 @lru_cache(maxsize=256)
-def _accepted(name: str, copies_per_iu: float) -> tuple[tuple[tuple[tuple[str, int], ...], float], ...]:
-    """Dimensions that the analyte has, each with what one base unit is in the analyte's own unit."""
+def _accepted(name: str, copies_per_iu: float) -> tuple[tuple[Dimension, float, float], ...]:
+    """Dimensions that the analyte has, scale of one unit of each, and how many of the analyte's own unit that is."""
     analyte = ANALYTES[name]
-    own = parse_unit(analyte.unit)
-    found = [(own.dimension, 1 / own.scale)]
-    bridges = dict(analyte.bridges)
+    bridges = {analyte.unit: 1.0, **analyte.bridges}
     if name == "hbv_dna":
         bridges |= {"{copies}/mL": 1 / copies_per_iu, "/mL": 1 / copies_per_iu}
+    found = []
     for unit, factor in bridges.items():
-        other: Unit = parse_unit(unit)
-        found.append((other.dimension, factor / other.scale))
+        parsed = parse_unit(unit)
+        found.append((parsed.dimension, parsed.scale, factor))
     return tuple(found)
 
 

@@ -29,6 +29,12 @@ MOST_ENTRIES = 20_000
 Json = Mapping[str, Any]
 _HINT = "Send one R4 Bundle with the resources of one patient."
 _READ = ("Observation", "Condition", "Procedure", "MedicationStatement")
+_FITS = {
+    "Observation": ("lab:", "virus:", "serology:"),
+    "Condition": ("cancer:", "conditions.", "treatments.", "exposures.", "symptoms."),
+    "Procedure": ("treatments.",),
+    "MedicationStatement": ("treatments.",),
+}
 _UNSURE = ("unconfirmed", "provisional", "differential", "entered-in-error")
 _OVER = ("inactive", "remission", "resolved")
 
@@ -161,7 +167,8 @@ def _codings(concept: Any) -> Iterator[tuple[str, str]]:
 def _targets(concept: Any, kind: str, draft: _Draft) -> list[str]:
     """What the concept is in a patient file; notes it as passed over when it is nothing."""
     codings = list(_codings(concept))
-    found = [target for system, code in codings if system and (target := target_of(system, code))]
+    known = [target for system, code in codings if system and (target := target_of(system, code))]
+    found = [target for target in known if target.startswith(_FITS[kind])]
     if not found:
         named = ", ".join(f"{system or 'unknown system'} {code}" for system, code in codings[:3])
         draft.pass_over(f"{kind}: {named or 'no code'}")
@@ -240,7 +247,7 @@ def _done(resource: Json, draft: _Draft) -> None:
             draft.pass_over(f"{kind} {target}: status is not one of {', '.join(good)}")
         elif since and earliest(since) > draft.today:
             draft.pass_over(f"{kind} {target}: dated in the future")
-        elif "." in target:
+        else:
             draft.answer(target, "yes", since)
 
 
@@ -265,10 +272,8 @@ def _observation(resource: Json, draft: _Draft) -> None:
             held = draft.data.setdefault("virus", {}).get(name)
             if held is None or str(dated.get("date", "")) >= str(held.get("date", "")):
                 draft.data["virus"][name] = {"result": result, **dated}
-        elif kind == "serology":
-            draft.data.setdefault("serology", []).append({"test": name, "result": result, **dated})
         else:
-            draft.pass_over(f"Observation: {target} is no observation")
+            draft.data.setdefault("serology", []).append({"test": name, "result": result, **dated})
 
 
 def _laboratory(resource: Json, name: str, dated: dict[str, str], draft: _Draft) -> None:

@@ -58,9 +58,8 @@ def _allow_empty(part: dict[str, Any]) -> None:
         outside = {key: about.pop(key) for key in ("description", "default") if key in about}
         inner = dict(about)
         about.clear()
-        about |= {
-            "anyOf": [*inner["anyOf"], {"type": "null"}] if set(inner) == {"anyOf"} else [inner, {"type": "null"}]
-        }
+        either = inner["anyOf"] if set(inner) == {"anyOf"} else [inner]
+        about["anyOf"] = [*either, {"type": "null"}]
         about |= outside
 
 
@@ -125,7 +124,7 @@ def _type(about: dict[str, Any]) -> str:
     kind = about.get("type", "text")
     kind = kind if isinstance(kind, str) else kind[0]
     if "pattern" in about and kind == "string":
-        return "text like `<20`" if "<" in about["pattern"] else "date"
+        return "text like `<20`" if "<" in about["pattern"] else "date" if "{4}" in about["pattern"] else "text"
     low, high = about.get("minimum", about.get("exclusiveMinimum")), about.get("maximum")
     span = f" {low:g}-{high:g}" if low is not None and high is not None else ""
     return {"string": "text", "integer": "whole number"}.get(kind, kind) + span

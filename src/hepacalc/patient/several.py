@@ -11,7 +11,8 @@ said has the probability
 
 (The chance of not having the denied ones is close to 1 and left out.) With one state had and the rest denied this is
 the usual 1 and 0; with nothing had and some denied, 0 for these and 1 elsewhere; with nothing asked, 1 everywhere. With
-two had, the likelihood ratio of a cause is the mean of what each would give alone. A state that was not asked keeps its place: it may be there as well, it was not said to be absent.
+two had, the likelihood ratio of a cause is the mean of what each would give alone. A state that was not asked keeps its
+place: it may be there as well, it was not said to be absent.
 """
 
 from __future__ import annotations

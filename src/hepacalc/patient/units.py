@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from hepacalc.errors import UsageError
 
-__all__ = ["Unit", "parse_unit"]
+__all__ = ["Dimension", "Unit", "parse_unit"]
 
 Dimension = tuple[tuple[str, int], ...]
 
