@@ -198,6 +198,13 @@ SCENES: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], set[str]]] = {
         {"dense_liver", "dense_liver_iron"},
         set(),
     ),
+    "curved line on a vessel": (
+        {"lesion": {"host": "vessel", "morphology": "curvilinear"}},
+        {},
+        {"aneurysm_cta"},
+        {"aneurysm_exclude"},
+    ),
+    "shell of a cyst": ({"lesion": {"host": "cyst", "morphology": "rim"}}, {}, {"aneurysm_exclude"}, {"aneurysm_cta"}),
     "nothing known": ({}, {}, {"unresolved"}, {"stop_simple"}),
     "fetus, isolated": (
         {F: "parenchymal_few", "fetal_anomalies": "none"},
