@@ -94,7 +94,7 @@ def _from_fhir(path: Path, output: Path | None) -> None:
     except UnicodeDecodeError:
         raise InvalidPatient("the bundle is not UTF-8 text.", hint="Save it as UTF-8.") from None
     found = patient_from_fhir(text, today=datetime.datetime.now(tz=datetime.UTC).astimezone().date())
-    plain = found.patient.model_dump(exclude_defaults=True, mode="json")
+    plain = found.patient.model_dump(exclude_unset=True, mode="json")
     _write(
         json.dumps({"schema_version": found.patient.schema_version, **plain}, indent=2, ensure_ascii=False) + "\n",
         output,

@@ -83,6 +83,8 @@ def test_a_yes_alone_leaves_the_unasked_their_base_rate() -> None:
     assert got["pasture"] == 1
     assert got["none"] == 0
     assert got["tuberculosis"] == pytest.approx(0.03)
+    open_ = weights({"exposures": {"pasture": None, "others": "no"}}, "exposure")
+    assert [state for state, w in open_.items() if w] == ["none", "pasture"]
     only = weights({"exposures": {"pasture": "yes", "others": "no"}}, "exposure")
     assert [state for state, w in only.items() if w] == ["pasture"]
 

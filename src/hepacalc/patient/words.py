@@ -179,8 +179,11 @@ FactOrWord = Annotated[Fact, BeforeValidator(_fact)]
 NOT_ASKED = Fact()
 
 
-class Section(Part):
-    """Questions of one kind. ``others`` speaks for every question of the section that is not named."""
+class Section(Strict):
+    """Questions of one kind. ``others`` speaks for every question of the section that is not named.
+
+    A question that is named without an answer was not asked, also where the others were denied.
+    """
 
     others: Others = Field(
         default="not_asked",
