@@ -18,8 +18,8 @@ from hepacalc.reason.lesions import combine_lesions
 from hepacalc.reason.network import network_of
 from hepacalc.reason.next_test import next_tests
 from hepacalc.reason.plan import make_plan
-from hepacalc.reason.reasoning import LesionReasoning, Reasoning, SourceNote
-from hepacalc.reason.records import Explanation, Finding, HarmProbability, Plan
+from hepacalc.reason.reasoning import LesionReasoning, Reasoning, SourceNote, Term
+from hepacalc.reason.records import Change, Explanation, Finding, HarmProbability, Plan
 from hepacalc.reason.redflags import forbidden_tests
 from hepacalc.reason.situation import FactValue, LabValue, Situation, situation
 from hepacalc.records import Assessment, Measured
@@ -79,6 +79,8 @@ def consult(
     for lesion, evidence, found in zip(ids, together, combined.lesions, strict=False):
         told.append(LesionReasoning(lesion, found, explain(evidence, knowledge, setting=said.setting.id, causes=3)))
     leading = explain(together[worst], knowledge, setting=said.setting.id, causes=LEADING)
+    changes = what_would_change(together[worst], knowledge, setting=said.setting.id, most=6)
+    why = [*leading, *(one for lesion in told for one in lesion.explanations)]
     return Reasoning(
         network=said.network,
         setting=said.setting.id,
@@ -89,11 +91,12 @@ def consult(
         highest=combined.highest[:LEADING],
         lesions=tuple(told),
         explanations=leading,
-        changes=what_would_change(together[worst], knowledge, setting=said.setting.id, most=6),
+        changes=changes,
         plan=plan,
         warnings=said.warnings,
         notes=tuple(dict.fromkeys([*notes, *combined.patient.notes])),
-        sources=_sources(plan, leading, knowledge),
+        sources=_sources(plan, why, knowledge),
+        terms=_terms(findings, why, changes, knowledge),
         knowledge_version=knowledge.version,
     )
 
@@ -194,12 +197,29 @@ def _labs(labs: Mapping[str, LabFact], knowledge: Knowledge) -> dict[str, LabVal
 
 
 def _sources(plan: Plan, explanations: Sequence[Explanation], knowledge: Knowledge) -> tuple[SourceNote, ...]:
-    """Return every source that the page points to, once."""
+    """Return every source that the answer points to, once: flags and plan first."""
     ids = [s for flag in plan.flags for s in flag.sources]
-    ids += [s for item in plan.items for s in item.sources]
+    ids += [s for item in plan.items for s in (*item.sources, *(one for more in item.also for one in more.sources))]
     ids += [s for told in explanations for weight in told.weights for s in weight.sources]
+    ids += [s for test in plan.tests for s in test.sources]
     return tuple(
         SourceNote(key, knowledge.sources[key].citation, knowledge.sources[key].status)
         for key in dict.fromkeys(ids)
         if key in knowledge.sources
     )
+
+
+def _terms(
+    findings: Sequence[Finding], explanations: Sequence[Explanation], changes: Sequence[Change], knowledge: Knowledge
+) -> tuple[Term, ...]:
+    """Return the names of the blocks and states that are spoken of by id, once."""
+    blocks = [f.block for f in findings] + [c.block for c in changes]
+    blocks += [weight.block for told in explanations for weight in told.weights]
+    found = {block: knowledge.blocks[block].name for block in blocks if block in knowledge.blocks}
+    for change in changes:
+        block = knowledge.blocks[change.block]
+        if change.axis and block.axis_names is not None:
+            found[f"{change.block}.{change.axis}.{change.state}"] = block.axis_names[change.axis][change.state]
+        else:
+            found[f"{change.block}.{change.state}"] = block.state_names[change.state]
+    return tuple(Term(key, tuple(name.items())) for key, name in found.items())

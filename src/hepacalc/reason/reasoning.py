@@ -16,7 +16,7 @@ from hepacalc.reason.records import (
     as_plain,
 )
 
-__all__ = ["LesionReasoning", "Reasoning", "SourceNote"]
+__all__ = ["LesionReasoning", "Reasoning", "SourceNote", "Term"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,14 @@ class SourceNote:
     id: str
     citation: str
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """The name of a block (``enhancement``), or of a state of it (``enhancement.rim``, ``lesion.host.cyst``)."""
+
+    id: str
+    name: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,7 @@ class Reasoning:
         warnings: about the patient file.
         notes: what a reader must know of how it came about.
         sources: everything pointed to.
+        terms: names of the blocks and states that are spoken of.
         knowledge_version: of the knowledge base, with a mark when a site laid its own over it.
     """
 
@@ -73,6 +82,7 @@ class Reasoning:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     sources: tuple[SourceNote, ...]
+    terms: tuple[Term, ...]
     knowledge_version: str
 
     def to_dict(self) -> dict[str, Any]:
