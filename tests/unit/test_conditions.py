@@ -29,7 +29,10 @@ AT = scene(
         ({"block": "ducts", "states": ["dilated", "stricture"]}, False),
         ({"block": "ducts", "states": ["dilated", "stricture"], "least": 0.3}, True),
         ({"block": "lesion", "host": ["solid_mass"], "least": 1.0}, True),
-        ({"block": "lesion", "host": ["solid_mass"], "morphology": ["rim"], "least": 0.5}, False),
+        ({"block": "lesion", "host": ["solid_mass"], "morphology": ["rim"]}, None),  # the shape is not known
+        ({"block": "lesion", "host": ["cyst"], "morphology": ["rim"]}, False),  # but it is no cyst
+        ({"block": "lesion", "morphology": ["rim"]}, None),
+        ({"block": "lesion", "morphology": ["rim"], "known": True}, False),
         ({"block": "lesion", "states": ["solid_mass/rim"], "least": 0.05}, True),
         ({"block": "number", "states": ["single"]}, True),
         ({"block": "number", "states": ["single"], "least": 0.51}, False),

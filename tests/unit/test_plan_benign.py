@@ -93,6 +93,15 @@ def test_a_health_check_that_asked_little_gets_questions_and_the_plan_for_normal
     assert all(question.text[0][1].endswith("?") for question in plan.questions)
 
 
+def test_a_report_without_the_shape_asks_for_it():
+    told = {"lesion": {"host": "parenchyma"}, "extent": "under_10", "age_sex": "f_40_59"}
+    plan = plan_of(told, setting="health_check_ultrasound", facts={"modality": "ultrasound", "older_images": "none"})
+    assert not plan.stop
+    assert "block:lesion" in asked(plan)
+    assert {item.rule for item in plan.items} == {"stop_simple", "look_once_more"}
+    assert all(item.provided for item in plan.items)
+
+
 def test_nothing_known_is_not_called_benign():
     plan = plan_of({})
     assert not plan.stop

@@ -24,7 +24,7 @@ from hepacalc.reason.situation import LabValue, Situation
 if TYPE_CHECKING:
     from hepacalc.knowledge.model import Block, Knowledge
 
-__all__ = ["LEAST", "Verdict", "evaluate", "upper_bound"]
+__all__ = ["LEAST", "Asked", "Verdict", "evaluate", "upper_bound"]
 
 LEAST = 0.5
 """Share of the weight that must lie in the states, where a condition does not say."""
@@ -64,7 +64,7 @@ def evaluate(condition: Condition, at: Situation, knowledge: Knowledge, flags: I
     Raises:
         UsageError: a condition that no loaded knowledge base can hold.
     """
-    return _Asked(at, knowledge, frozenset(flags)).verdict(condition)
+    return Asked(at, knowledge, frozenset(flags)).verdict(condition)
 
 
 def upper_bound(cause: str, at: Situation, knowledge: Knowledge) -> float:
@@ -95,17 +95,25 @@ def _bounds(cause: str, at: Situation, knowledge: Knowledge) -> tuple[float, flo
     return min(sum(entry.probability for entry in members), 1.0), high
 
 
-class _Asked:
-    """One situation under question."""
+class Asked:
+    """One situation under question; for many conditions quicker than :func:`evaluate`, since terms are kept.
 
-    def __init__(self, at: Situation, knowledge: Knowledge, flags: frozenset[str]) -> None:
+    Args:
+        at: what is asked about.
+        knowledge: thresholds, terms, guidelines, vocabulary.
+        flags: ids of the red flags that are raised.
+    """
+
+    def __init__(self, at: Situation, knowledge: Knowledge, flags: frozenset[str] = frozenset()) -> None:
         self.at, self.knowledge, self.flags = at, knowledge, flags
+        self._terms: dict[str, Verdict] = {}
+        self._said: dict[str, Names] = {}
         self.kinds: dict[str, Callable[[Condition], Verdict]] = {
             "all": lambda node: _all([self.verdict(part) for part in node["all"]]),
             "any": lambda node: _any([self.verdict(part) for part in node["any"]]),
             "not": lambda node: _not(self.verdict(node["not"])),
             "unless": lambda node: Verdict(self.verdict(node["unless"]).value is not True),
-            "term": lambda node: self.verdict(knowledge.terms[node["term"]].when),
+            "term": lambda node: self.term(node["term"]),
             "flag": self.flag,
             "always": lambda _: Verdict(value=True),
             "block": self.block,
@@ -116,21 +124,31 @@ class _Asked:
         }
 
     def verdict(self, node: Condition) -> Verdict:
+        """Return what becomes of a condition."""
         for kind, ask in self.kinds.items():
             if kind in node:
                 return ask(node)
         raise UsageError(f"Wanted a condition, found {dict(node)}.", hint="See knowledge/schema_rules.py.")
 
+    def term(self, name: str) -> Verdict:
+        """Return what becomes of a named condition."""
+        if name not in self._terms:
+            self._terms[name] = self.verdict(self.knowledge.terms[name].when)
+        return self._terms[name]
+
     def level(self, given: float | str) -> float:
+        """Return a number, or that of a threshold."""
         return self.knowledge.thresholds[given].value if isinstance(given, str) else float(given)
 
     def flag(self, node: Condition) -> Verdict:
+        """Whether a red flag is raised."""
         asked = node["flag"]
         raised = sorted(self.flags) if asked == "any" else [asked] if asked in self.flags else []
         names = tuple(tuple(self.knowledge.redflags[one].name.items()) for one in raised)
         return Verdict(bool(raised), names)
 
     def block(self, node: Condition) -> Verdict:
+        """Whether enough of the evidence of a block lies in the states."""
         block = self.knowledge.blocks[node["block"]]
         weights = self.at.evidence.weights.get(block.id)
         says = weights is not None and bool(weights.min() < weights.max())
@@ -140,12 +158,17 @@ class _Asked:
             return Verdict(value=False)
         if weights is None or not says:
             return _open(f"block:{block.id}")
-        inside = _inside(block, node)
-        share = float(weights[inside].sum() / weights.sum())
+        if block.id not in self._said:
+            self._said[block.id] = block_words(block, weights)
+        known, open_axes = _known_axes(block, weights, node)
+        share = float(weights[_inside(block, known)].sum() / weights.sum())
         met = share >= node.get("least", LEAST) - ROUNDING
-        return Verdict(met, (block_words(block, weights),))
+        if met and open_axes:
+            return Verdict(value=False) if node.get("known") else _open(f"block:{block.id}")
+        return Verdict(met, (self._said[block.id],))
 
     def cause(self, node: Condition) -> Verdict:
+        """Whether the bound or probability of a cause reaches a level."""
         probability, high = _bounds(node["cause"], self.at, self.knowledge)
         met, limits = True, {}
         for key, value in (("upper", high), ("mean", probability)):
@@ -155,6 +178,7 @@ class _Asked:
         return Verdict(met, (cause_words(node["cause"], self.knowledge, limits),))
 
     def fact(self, node: Condition) -> Verdict:
+        """Whether a fact is as asked."""
         key = node["fact"]
         value = self.at.facts.get(key)
         if node.get("known") and (value is None or len(node) == 2):
@@ -171,6 +195,7 @@ class _Asked:
         return Verdict(met, (fact_words(self.knowledge.facts[key], value),))
 
     def lab(self, node: Condition) -> Verdict:
+        """Whether a laboratory value is as asked."""
         key = node["lab"]
         value = self.at.labs.get(key)
         if node.get("known") and (value is None or len(node) == 2):
@@ -194,6 +219,22 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "at_most": lambda value, level: value <= level,
 }
 _ULN = ("above_uln", "below_uln")
+
+
+def _known_axes(
+    block: Block, weights: np.ndarray[Any, np.dtype[np.float64]], node: Condition
+) -> tuple[Condition, bool]:
+    """Leave out of a condition the axes of which nothing is known; say whether there are such.
+
+    Nothing is known of an axis when the weights are the same all along it.
+    """
+    axes = block.axes or {}
+    asked = [axis for axis in axes if axis in node]
+    if not asked:
+        return node, False
+    cube = weights.reshape([len(values) for values in axes.values()])
+    flat = [axis for place, axis in enumerate(axes) if axis in asked and bool(np.all(np.ptp(cube, axis=place) == 0))]
+    return {key: value for key, value in node.items() if key not in flat}, bool(flat)
 
 
 def _inside(block: Block, node: Condition) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hepacalc.errors import UsageError
 from hepacalc.reason.condition_words import asked_words
-from hepacalc.reason.conditions import Verdict, evaluate
+from hepacalc.reason.conditions import Asked, Verdict
 from hepacalc.reason.days import checked_day
 from hepacalc.reason.plan_words import due_days, interval_words, modality_words, not_done_words
 from hepacalc.reason.records import AlsoAsked, Names, NextTest, OpenQuestion, Plan, PlanItem
@@ -81,14 +81,12 @@ class _Planner:
         self.rules = [rule for rule in knowledge.rules.values() if rule.network == network]
         self.order = {rule.id: place for place, rule in enumerate(self.rules)}
         self.flags = red_flags(every, knowledge)
-        self.raised = [raised_flags(at, knowledge) for at in every]
+        self.asked = [Asked(at, knowledge, raised_flags(at, knowledge)) for at in every]
         self.forbidden = forbidden_tests(every, knowledge)
         self.verdicts = {rule.id: self.ask(rule) for rule in self.rules if not rule.fallback}
 
     def ask(self, rule: Rule) -> list[Verdict]:
-        return [
-            evaluate(rule.when, at, self.knowledge, raised) for at, raised in zip(self.every, self.raised, strict=True)
-        ]
+        return [asked.verdict(rule.when) for asked in self.asked]
 
     def plan(self, tests: Sequence[NextTest]) -> Plan:
         items = [self.item(rule, self.verdicts[rule.id]) for rule in self.rules if rule.stop is None and self.met(rule)]
@@ -124,12 +122,11 @@ class _Planner:
         """Whether a rule is shown for the case that what is not known is as it wants."""
         if rule.fallback or rule.shown_if is None:
             return False
-        pairs = list(zip(self.every, self.raised, self.verdicts[rule.id], strict=True))
-        if not any(verdict.value is None for _, _, verdict in pairs):
+        pairs = list(zip(self.asked, self.verdicts[rule.id], strict=True))
+        if not any(verdict.value is None for _, verdict in pairs):
             return False
         return all(
-            verdict.value or (verdict.value is None and evaluate(rule.shown_if, at, self.knowledge, raised).value)
-            for at, raised, verdict in pairs
+            verdict.value or (verdict.value is None and asked.verdict(rule.shown_if).value) for asked, verdict in pairs
         )
 
     def item(self, rule: Rule, verdicts: Sequence[Verdict], *, provided: bool = False) -> PlanItem:

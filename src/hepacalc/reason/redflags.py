@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hepacalc.reason.conditions import evaluate
+from hepacalc.reason.conditions import Asked
 from hepacalc.reason.records import Names, RedFlag
 from hepacalc.reason.situation import Situation
 
@@ -20,7 +20,11 @@ URGENCIES = ("emergency", "urgent", "soon", "routine", "none")
 
 def raised_flags(at: Situation, knowledge: Knowledge) -> frozenset[str]:
     """Return the ids of the red flags that one situation raises."""
-    return frozenset(flag.flag for flag in red_flags([at], knowledge))
+    asked = Asked(at, knowledge)
+    network = at.differential.network
+    return frozenset(
+        flag.id for flag in knowledge.redflags.values() if flag.network == network and asked.verdict(flag.when).value
+    )
 
 
 def red_flags(situations: Sequence[Situation], knowledge: Knowledge) -> tuple[RedFlag, ...]:
@@ -33,12 +37,13 @@ def red_flags(situations: Sequence[Situation], knowledge: Knowledge) -> tuple[Re
         knowledge: a loaded knowledge base.
     """
     found = []
+    every = [Asked(at, knowledge) for at in situations]
     for flag in knowledge.redflags.values():
         reasons: list[Names] = []
         raised = False
-        for at in situations:
-            if flag.network == at.differential.network:
-                verdict = evaluate(flag.when, at, knowledge)
+        for asked in every:
+            if flag.network == asked.at.differential.network:
+                verdict = asked.verdict(flag.when)
                 if verdict.value:
                     raised = True
                     reasons += verdict.because
@@ -63,11 +68,12 @@ def forbidden_tests(situations: Sequence[Situation], knowledge: Knowledge) -> di
     A test is forbidden when any of the situations forbids it: a needle for one lesion is not weighed against another.
     """
     found = {}
+    every = [Asked(at, knowledge) for at in situations]
     for test in knowledge.tests.values():
         reasons: list[Names] = []
-        for at in situations:
+        for asked in every:
             if test.forbidden_if is not None:
-                verdict = evaluate(test.forbidden_if, at, knowledge)
+                verdict = asked.verdict(test.forbidden_if)
                 reasons += verdict.because if verdict.value else ()
         if reasons:
             found[test.id] = tuple(sorted(set(reasons)))
