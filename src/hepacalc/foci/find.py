@@ -45,6 +45,8 @@ Locate = Callable[[NDArray[np.float64]], list[Segment | NotMeasured]]
 ORDER: tuple[Kind, ...] = ("calcification", "indeterminate", "stone-like", "metal", "vessel", "outside-liver", "noise")
 MASS_KINDS = (*LESION_KINDS, "stone-like")
 MOST_OF_A_MIMIC = 20
+VEINS_OVER_AORTA = 1.3
+"""How much brighter than the known blood other veins are taken to be at most."""
 LEAST_INSIDE = 0.02
 METAL_CORE_HU = 1000.0
 
@@ -151,19 +153,21 @@ def _blood(scene: Scene, phase: Phase, liver_vessel_hu: Measurement) -> Blood:
     if not phase.is_contrast:
         return Blood(False, None, phase.name)
     known = [m.value for m in (phase.vessel_hu, liver_vessel_hu) if isinstance(m, Measured)]
-    tree = brightest_tree(scene)
+    top = max(known) if known else None
+    # veins can outshine the aorta, but not without limit: beyond that it is no blood
+    limit = scene.parenchyma_hu + 150.0 if top is None else VEINS_OVER_AORTA * top
+    tree = brightest_tree(scene, limit)
     if tree is not None:
-        # veins can outshine the aorta, but not without limit: beyond that it is no blood
-        known.append(min(tree, 1.4 * max(known)) if known else min(tree, scene.parenchyma_hu + 150.0))
-    return Blood(True, max(known) if known else None, phase.name)
+        top = tree if top is None else max(top, tree)
+    return Blood(True, top, phase.name, limit)
 
 
 def _raised(scene: Scene, blood: Blood, candidates: tuple[Candidate, ...]) -> Blood:
-    """Return the reference with long structures in the liver counted as vessels, up to 1.3 times what is known."""
+    """Return the reference with long structures in the liver counted as vessels, up to the limit of blood."""
     long = brightest_long(scene, candidates) if blood.is_contrast else None
-    if long is None or blood.brightest_hu is None:
+    if long is None or blood.brightest_hu is None or blood.limit_hu is None:
         return blood
-    return replace(blood, brightest_hu=max(blood.brightest_hu, min(long, 1.3 * blood.brightest_hu)))
+    return replace(blood, brightest_hu=max(blood.brightest_hu, min(long, blood.limit_hu)))
 
 
 def _floor(scene: Scene, blood: Blood) -> float:

@@ -125,7 +125,8 @@ def _is_stone(signs: Signs) -> Verdict | None:
 
 def _is_gas_edge(signs: Signs) -> Verdict | None:
     """Overshoot or streak beside gas (lung, bowel, air in the ducts)."""
-    if signs.gas_mm < 7.0 and signs.above_hu < 130 and signs.liver_share < 0.9:
+    within = signs.inside > 0.95 and signs.depth_mm > 4.0 and signs.is_compact and signs.significance > 7.0
+    if signs.gas_mm < 7.0 and signs.above_hu < 130 and signs.liver_share < 0.9 and not within:
         return Verdict(
             "noise", "probable", 0.05, ("edge or streak beside gas",),
             (f"{signs.above_hu:.0f} HU above liver, {signs.gas_mm:.0f} mm from gas",),

@@ -23,6 +23,8 @@ __all__ = [
     "vessel_reason",
 ]
 
+LONG_QUANTILE = 0.97
+
 
 @dataclass(frozen=True, slots=True)
 class Blood:
@@ -32,11 +34,13 @@ class Blood:
         is_contrast: whether the scan is enhanced (or may be).
         brightest_hu: blood in the large vessels; None when they were not found.
         phase: name of the phase, for words.
+        limit_hu: what blood cannot exceed, from the aorta and the vessels that are known; None when nothing is.
     """
 
     is_contrast: bool
     brightest_hu: float | None
     phase: str
+    limit_hu: float | None = None
 
 
 def vessel_reason(scene: Scene, candidate: Candidate, blood: Blood) -> str | None:
@@ -60,10 +64,11 @@ def vessel_reason(scene: Scene, candidate: Candidate, blood: Blood) -> str | Non
     return f"{reason}; blood reaches {top:.0f} HU"
 
 
-def brightest_tree(scene: Scene) -> float | None:
+def brightest_tree(scene: Scene, limit_hu: float) -> float | None:
     """Return HU of the largest vessel tree inside the liver, at the scale of 2.6 mm; None when there is none.
 
-    The largest, not the brightest: one calcified duct must not pass for blood.
+    The largest, not the brightest: one calcified duct must not pass for blood. What exceeds ``limit_hu`` is calcium
+    that lies against the tree, and does not count.
     """
     factor = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
     mean = reduce_blocks(scene.hu, factor)[0]
@@ -76,7 +81,10 @@ def brightest_tree(scene: Scene) -> float | None:
         part = labels[box] == k
         extent = max((s.stop - s.start) * d for s, d in zip(box, step, strict=True))
         if extent >= 25.0 and part.mean() < 0.35 and part.sum() * float(np.prod(step)) >= 800.0:
-            tops.append((int(part.sum()), float(np.quantile(mean[box][part], 0.97))))
+            values = mean[box][part]
+            blood = values[values <= limit_hu]
+            if len(blood) > 0.5 * len(values):
+                tops.append((int(part.sum()), float(np.quantile(blood, 0.97))))
     return max(tops)[1] if tops else None
 
 
@@ -87,7 +95,8 @@ def brightest_long(scene: Scene, candidates: Sequence[Candidate]) -> float | Non
         for c in candidates
         if c.inside > 0.35 and c.depth_mm > 12.0 and _is_long(scene, c) and _extent_mm(scene, c) >= 35.0
     ]
-    return core_hu(scene, max(long, key=lambda c: int(c.region.sum()))) if long else None
+    # not its very brightest part: a calcification may lie against it
+    return core_hu(scene, max(long, key=lambda c: int(c.region.sum())), LONG_QUANTILE) if long else None
 
 
 def _extent_mm(scene: Scene, candidate: Candidate) -> float:
