@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hepacalc.evaluate.run import CaseResult
+from hepacalc.evaluate.run import Answer, CaseResult
 
-__all__ = ["METHODS", "Bin", "Score", "reliability", "scored", "scores", "summary"]
+__all__ = ["METHODS", "Bin", "Score", "paired", "reliability", "scored", "scores", "summary"]
 
 Floats = NDArray[np.float64]
 METHODS = ("hepacalc", "prior only", "naive Bayes")
@@ -65,6 +65,17 @@ def scores(results: Sequence[CaseResult], method: str = "hepacalc") -> dict[str,
     found["mean_rank"] = _band(rank)
     found["log_loss"] = _band(np.array([-np.log(max(a.probability, 1e-6)) for a in answers]))
     return found | (_safety(results) if method == "hepacalc" else {})
+
+
+def paired(results: Sequence[CaseResult], other: str) -> dict[str, Score]:
+    """Return by how much hepacalc differs from another method, case by case: above 0 it has more."""
+
+    def difference(what: Callable[[Answer], float]) -> Score:
+        pairs = [(what(r.answers["hepacalc"]), what(r.answers[other])) for r in results]
+        return _band(np.array([float(a) - float(b) for a, b in pairs]))
+
+    found = {f"top{k}": difference(lambda a, k=k: a.probability > 0 and a.rank <= k) for k in (1, 3, 5)}  # type: ignore[misc]
+    return found | {"brier": difference(lambda a: a.brier)}
 
 
 def _safety(results: Sequence[CaseResult]) -> dict[str, Score]:

@@ -83,7 +83,7 @@ def density_hit(segments: Iterable[Segment]) -> Hit | None:
             low = float(match["a"])
             high = float(match["b"] or match["a"])
             around = segment.text[max(0, match.start() - 60) : match.end() + 20]
-            told = re.search(r"calc|stone|lith|dens(e|ity)|diffuse|foc|ring|rim|plaque|liver", around)
+            told = re.search(r"calc|stone|lith|dens(e|ity)|diffuse|foc|ring|rim|plaque|liver", segment.clause)
             soft = re.search(r"hypodens|hypoattenu|low[- ]|cyst|fluid|hypovasc|necro", around)
             if high < low or (max(low, high) < 75 and not re.search("stone|lith|calc", around)) or (soft and high < 90):
                 continue

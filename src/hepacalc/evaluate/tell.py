@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hepacalc.evaluate.run import CaseResult
-from hepacalc.evaluate.score import METHODS, Score, reliability, scored, scores, summary
+from hepacalc.evaluate.score import METHODS, Score, paired, reliability, scored, scores, summary
 
 __all__ = ["json_lines", "text_lines"]
 
@@ -24,6 +24,8 @@ def json_lines(results: Sequence[CaseResult]) -> Iterator[str]:
     counted = scored(results)
     for method in METHODS[1:]:
         yield _json({"baseline": method, "n": len(counted), **_figures(scores(counted, method))})
+    for method in METHODS[1:]:
+        yield _json({"hepacalc_less": method, "n": len(counted), **_figures(paired(counted, method))})
     bins = [bin_._asdict() for bin_ in reliability(counted)]
     yield _json({"method": "hepacalc", "n": len(counted), **_figures(scores(counted)), "reliability": bins})
     yield _json(summary(counted))
@@ -44,6 +46,9 @@ def text_lines(results: Sequence[CaseResult]) -> Iterator[str]:
     for method in METHODS:
         found = scores(counted, method)
         yield f"{method}: " + ", ".join(f"{name} {_shown(score)}" for name, score in found.items())
+    for method in METHODS[1:]:
+        found = paired(counted, method)
+        yield f"hepacalc less {method}: " + ", ".join(f"{name} {_shown(score)}" for name, score in found.items())
     for bin_ in reliability(counted):
         yield (
             f"first cause said {bin_.low:g}-{bin_.high:g}: {bin_.n} cases, "

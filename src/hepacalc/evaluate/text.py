@@ -37,7 +37,7 @@ _SILENT = re.compile(
 _ASIDE = re.compile(rf"\((implied|recalled|answer|general statement[^)]*|excerpt[^)]*|{_UNSTATED}[^)]*|stated)\)")
 
 _CLAUSE = re.compile(r"[;\n]|(?<!\b[A-Za-z])\.(?=\s|$)|\b(?:but|however|although|whereas|though)\b", re.IGNORECASE)
-_COMMA = re.compile(r",(?!\d)(?![^(]*\))")
+_COMMA = re.compile(r",(?!\d|\s?[XYxy]{1,2}\b|\s?[+-]\d)(?![^(]*\))")
 
 _NOT = re.compile(
     r"\b(no|not|without|never|absence of|absent|denie[sd]|den(?:ying|y)|free of|lack(?:s|ed|ing)?(?: of)?|nil|neither|"
