@@ -19,14 +19,15 @@ from hepacalc.reason.network import network_of
 from hepacalc.reason.next_test import next_tests
 from hepacalc.reason.plan import make_plan
 from hepacalc.reason.reasoning import LesionReasoning, Reasoning, SourceNote, Term
-from hepacalc.reason.records import Change, Explanation, Finding, HarmProbability, Plan
+from hepacalc.reason.records import Change, Explanation, Finding, HarmProbability, LesionDifferentials, Plan
 from hepacalc.reason.redflags import forbidden_tests
 from hepacalc.reason.situation import FactValue, LabValue, Situation, situation
 from hepacalc.records import Assessment, Measured
 
 __all__ = ["consult"]
 
-LEADING = 5
+LEADING, OWN = 5, 3
+"""So many causes are explained of the patient, and of each lesion."""
 CT_BLOCKS = ("lesion", "extent", "density")
 """Blocks that this scan answers; what was typed in about them is kept, and used only where a person overrules."""
 OVERRULED = "a person says: "
@@ -76,11 +77,12 @@ def consult(
     )
     plan = make_plan(situations, knowledge, today=today.isoformat(), tests=tests)
     told: list[LesionReasoning] = []
-    for lesion, evidence, found in zip(ids, together, combined.lesions, strict=False):
-        told.append(LesionReasoning(lesion, found, explain(evidence, knowledge, setting=said.setting.id, causes=3)))
+    for k, lesion in enumerate(ids):
+        why = explain(together[k], knowledge, setting=said.setting.id, causes=_to_explain(k, combined))
+        told.append(LesionReasoning(lesion, combined.lesions[k], why))
     leading = explain(together[worst], knowledge, setting=said.setting.id, causes=LEADING)
     changes = what_would_change(together[worst], knowledge, setting=said.setting.id, most=6)
-    why = [*leading, *(one for lesion in told for one in lesion.explanations)]
+    spoken = [*leading, *(one for lesion in told for one in lesion.explanations)]
     return Reasoning(
         network=said.network,
         setting=said.setting.id,
@@ -90,15 +92,27 @@ def consult(
         differential=combined.patient,
         highest=combined.highest[:LEADING],
         lesions=tuple(told),
+        worst=places[worst],
         explanations=leading,
         changes=changes,
         plan=plan,
         warnings=said.warnings,
         notes=tuple(dict.fromkeys([*notes, *combined.patient.notes])),
-        sources=_sources(plan, why, knowledge),
-        terms=_terms(findings, why, changes, knowledge),
+        sources=_sources(plan, spoken, knowledge),
+        terms=_terms(findings, spoken, changes, knowledge),
         knowledge_version=knowledge.version,
     )
+
+
+def _to_explain(k: int, combined: LesionDifferentials) -> list[str]:
+    """Return the causes to explain for lesion k: its own leading ones, and the patient's that are highest here."""
+    shown = [*combined.patient.causes[:LEADING], *combined.highest[:LEADING]]
+    here = [
+        entry.cause
+        for entry in shown
+        if max(range(len(combined.lesions)), key=lambda j: combined.lesions[j][entry.cause].probability) == k
+    ]
+    return list(dict.fromkeys([*(entry.cause for entry in combined.lesions[k].causes[:OWN]), *here]))
 
 
 def _harm(harms: Sequence[HarmProbability]) -> float:

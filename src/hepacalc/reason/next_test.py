@@ -279,7 +279,8 @@ def _needle_limit(knowledge: Knowledge) -> float:
 def _no_needle(found: Differential, limit: float) -> tuple[str, ...]:
     """Say why there must be no blind needle, if so."""
     return tuple(
-        f"no blind needle: {cause.cause} is possible (upper bound {cause.high:.1%}, limit {limit:.1%})"
+        f"no blind needle: {dict(cause.name).get('en', cause.cause)} is possible "
+        f"(upper bound {cause.high:.1%}, limit {limit:.1%})"
         for cause in found.causes
         if cause.needle == "never" and cause.high >= limit
     )

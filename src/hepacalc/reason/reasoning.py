@@ -58,7 +58,10 @@ class Reasoning:
         differential: of the patient: a lesion picked at random.
         highest: for the leading causes their highest probability over the lesions.
         lesions: one each.
-        explanations: weights of evidence for the leading causes of the lesion with the most possible harm.
+        worst: lesion with the most possible harm, which ``explanations``, ``changes`` and the tests of the plan are
+            about; None where no lesion is known.
+        explanations: weights of evidence for the leading causes of that lesion. Those of each leading cause of the
+            patient stand with the lesion in which it is most probable.
         changes: single findings that would change the answer.
         plan: red flags, what to do, when, next best tests, open questions.
         warnings: about the patient file.
@@ -76,6 +79,7 @@ class Reasoning:
     differential: Differential
     highest: tuple[CauseProbability, ...]
     lesions: tuple[LesionReasoning, ...]
+    worst: int | None
     explanations: tuple[Explanation, ...]
     changes: tuple[Change, ...]
     plan: Plan

@@ -16,11 +16,13 @@ from hepacalc.report import phrases, words
 from hepacalc.report.figures import Picture, lesion_pictures
 from hepacalc.report.livermap import MAP_WINDOW, liver_maps
 from hepacalc.report.numbers import fixed, percent, significant
+from hepacalc.report.reason_views import Probability, reason_view, reasoning_of
+from hepacalc.report.reason_words import status_text
 from hepacalc.report.scene import Scene
 from hepacalc.report.schema import plain_text
 from hepacalc.report.tables import Cell, cell
 
-__all__ = ["MOST_MIMICS", "MOST_PICTURED", "render_html"]
+__all__ = ["MOST_MIMICS", "MOST_PICTURED", "page_environment", "render_html", "style"]
 
 MOST_PICTURED = 40
 """Lesions that get pictures; the rest stand in the table only."""
@@ -80,7 +82,8 @@ def render_html(assessment: Assessment) -> str:
     ]
     mimics = [_focus_view(f, k) for k, f in enumerate(assessment.foci) if f.lesion is None]
     levels: list[str] = [q.level for q in assessment.quality]
-    page = _environment().get_template("report.html.j2")
+    reasoning = reasoning_of(assessment)
+    page = page_environment().get_template("report.html.j2")
     return page.render(
         a=assessment,
         summary=words.summary(assessment),
@@ -94,12 +97,20 @@ def render_html(assessment: Assessment) -> str:
         quality=sorted(assessment.quality, key=lambda q: -list(phrases.LEVELS).index(q.level)),
         methods=_methods(assessment),
         footer=_footer(assessment),
-        css=Markup((resources.files("hepacalc.report") / "templates" / "report.css").read_text("utf-8")),
+        reason=None if reasoning is None else reason_view(reasoning, assessment.run.created[:10]),
+        css=style("report.css") if reasoning is None else style("report.css", "reason.css"),
     )
 
 
+def style(*names: str) -> Markup:
+    """Return style sheets of the templates as one text."""
+    folder = resources.files("hepacalc.report") / "templates"
+    return Markup("".join((folder / name).read_text("utf-8") for name in names))
+
+
 @cache
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the templates with what they may call; every page of ours is made with it."""
     environment = Environment(
         loader=PackageLoader("hepacalc.report", "templates"),
         autoescape=True,
@@ -121,11 +132,13 @@ def _environment() -> Environment:
         lobe_text=words.lobe_text,
         kvp=_kvp,
         series=_series,
+        status_text=status_text,
     )
     tests: dict[str, Callable[[Any], bool]] = {"unmeasured": lambda value: isinstance(value, NotMeasured)}
     environment.tests.update(tests)
     environment.filters.update(percent=percent, fixed=fixed, date=words.date_text, likely=_likely, six=significant)
     environment.filters.update(falling=_falling, spacings=_spacings, initial=_initial)
+    environment.filters.update(pointer=_pointer, named=_at)
     return environment
 
 
@@ -141,6 +154,15 @@ def _likely(probabilities: tuple[tuple[str, float], ...]) -> list[tuple[str, flo
 
 def _falling(probabilities: list[tuple[str, float]]) -> list[tuple[str, float]]:
     return sorted(probabilities, key=lambda pair: -pair[1])
+
+
+def _pointer(path: str, field: str) -> str:
+    return f"{path}/{field}"
+
+
+def _at(chance: Probability, field: str) -> Probability:
+    """Return a probability whose pointer names the number itself."""
+    return chance._replace(path=_pointer(chance.path, field))
 
 
 def _initial(sentence: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hepacalc.report.reason_phrases import REASON_PHRASES
+
 __all__ = ["CERTAINTIES", "KINDS", "LEVELS", "MEASUREMENTS", "PHRASES"]
 
 KINDS: dict[str, str] = {
@@ -262,3 +264,5 @@ PHRASES: dict[str, str] = {
         "liver.nii.gz and foci.nii.gz."
     ),
 }  # fmt: skip
+
+PHRASES |= REASON_PHRASES

@@ -1,0 +1,158 @@
+"""Numbers and ids of the reasoning in plain words: weights, dates, reasons, urgency."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from hepacalc.reason.reasoning import Reasoning
+from hepacalc.reason.records import CauseProbability, Names, PlanItem
+from hepacalc.report.numbers import MINUS, percent
+from hepacalc.report.reason_phrases import HARMS, REASON_PHRASES, STATUSES, STRENGTHS, URGENCIES
+
+__all__ = [
+    "condensed",
+    "deciban_text",
+    "due_text",
+    "harm_text",
+    "item_line",
+    "named",
+    "said",
+    "short",
+    "status_text",
+    "strength_text",
+    "summary_lines",
+    "urgency_text",
+]
+
+LANGUAGE = "en"
+SHOWN_CAUSES = 3
+"""So many causes stand in the line of a terminal."""
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def text(key: str, **values: object) -> str:
+    """Return the phrase of ``key`` with ``values`` put in."""
+    return REASON_PHRASES[key].format(**values)
+
+
+def said(names: Names, language: str = LANGUAGE) -> str:
+    """Return a text in a language, or in any where it is not there; empty when there is none."""
+    held = dict(names)
+    return held.get(language) or next(iter(held.values()), "")
+
+
+def named(reasoning: Reasoning, key: str) -> str:
+    """Return the name of a block or state; its id where the reasoning holds none."""
+    return next((said(term.name) for term in reasoning.terms if term.id == key), key)
+
+
+def harm_text(harm: str) -> str:
+    """Return what it means to miss a cause."""
+    return HARMS.get(harm, harm)
+
+
+def urgency_text(urgency: str) -> str:
+    """Return an urgency as a reader says it."""
+    return URGENCIES.get(urgency, urgency)
+
+
+def status_text(status: str) -> str:
+    """Return how firm a source or rule is; an unknown status is shown as it is, never as published."""
+    return STATUSES.get(status, status or "not stated")
+
+
+def strength_text(decibans: float) -> str:
+    """Return the size of a weight of evidence in a word, whatever its sign."""
+    return next(word for least, word in STRENGTHS if abs(decibans) >= least)
+
+
+def deciban_text(decibans: float) -> str:
+    """Return a weight with its sign: ``+18 dB``; one decimal below 10."""
+    digits = f"{abs(decibans):.0f}" if abs(decibans) >= 9.95 else f"{abs(decibans):.1f}"
+    return text("decibans", number=("+" if decibans >= 0 else MINUS) + digits)
+
+
+def due_text(due: tuple[str, str] | None, today: str) -> str:
+    """Return the dates of an item: ``by 2026-12-06`` when it may be done from today on; empty when nothing is due.
+
+    Args:
+        due: earliest and latest date, ``YYYY-MM-DD``.
+        today: day on which the plan was made; empty when not known.
+    """
+    if due is None:
+        return ""
+    first, last = due
+    if first == last:
+        return text("due.on", first=first)
+    return text("due.by", last=last) if first == today else text("due.from-to", first=first, last=last)
+
+
+def condensed(reasons: Iterable[Names]) -> tuple[str, ...]:
+    """Return reasons in words, those that differ only in their numbers once: the one of the greatest numbers.
+
+    Ten lesions that raise the same flag give one line, not ten. All stand in the JSON.
+    """
+    groups: dict[str, list[str]] = {}
+    for reason in reasons:
+        line = said(reason)
+        groups.setdefault(_NUMBER.sub("0", line), []).append(line)
+    out = []
+    for lines in groups.values():
+        first = max(lines, key=lambda line: [float(n) for n in _NUMBER.findall(line)])
+        out.append(first if len(lines) == 1 else text("because.more", first=first, more=len(lines) - 1))
+    return tuple(out)
+
+
+def short(line: str, most: int = 110) -> str:
+    """Return a text cut at a word to at most ``most`` characters, with an ellipsis."""
+    if len(line) <= most:
+        return line
+    return line[: most - 1].rsplit(" ", 1)[0].rstrip(" ,;:") + "…"
+
+
+def summary_lines(reasoning: Reasoning, today: str = "") -> tuple[str, str, str]:
+    """Return flags, causes and the first step of the plan, a line each, for a terminal."""
+    flags = "; ".join(f"{urgency_text(f.urgency)}: {said(f.text)}" for f in reasoning.plan.flags)
+    first = "line.flags" if flags else "line.flags.none"
+    causes = "line.causes" if reasoning.lesions or reasoning.network == "fetal" else "line.causes.none"
+    leading = ", ".join(cause_line(entry) for entry in reasoning.differential.causes[:SHOWN_CAUSES])
+    items = reasoning.plan.items
+    steps = [item_line(item, today) for item in items if _is_pressing(item)] or [item_line(i, today) for i in items[:1]]
+    if len(items) > len(steps) and steps:
+        steps.append(text("line.more", count=len(items) - len(steps)))
+    plan = text("line.plan", words="; ".join(steps)) if steps else text("line.plan.none")
+    return text(first, words=flags), text(causes, words=leading), plan
+
+
+def cause_line(entry: CauseProbability) -> str:
+    """Return ``Simple cyst 62 % (41 % to 80 %)``."""
+    return text(
+        "line.cause",
+        cause=said(entry.name),
+        probability=percent(entry.probability),
+        low=percent(entry.low),
+        high=percent(entry.high),
+    )
+
+
+def item_line(item: PlanItem, today: str = "") -> str:
+    """Return one step of the plan in a line: urgency, action, how, when."""
+    due = due_text(item.due, today)
+    return text(
+        "line.item",
+        urgency=urgency_text(item.urgency),
+        action=said(item.action).rstrip("."),
+        modality=said(item.modality),
+        interval=said(item.interval),
+        due=f", {due}" if due else "",
+    )
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return sentences as one, with semicolons; no two full stops."""
+    return "; ".join(part.rstrip(".") for part in parts)
+
+
+def _is_pressing(item: PlanItem) -> bool:
+    return item.urgency in ("emergency", "urgent") and not item.provided
