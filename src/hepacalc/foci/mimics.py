@@ -25,6 +25,7 @@ METAL_HU = 1000.0
 LIPIODOL_HU = 700.0
 OUTSHINES_HU = 4.0
 OUTSHINES_NOISE = 0.4
+SMALL_OUTSHINES = 0.4
 SURELY_METAL_HU = 1900.0
 
 
@@ -200,7 +201,9 @@ def _on_contrast(signs: Signs, blood: Blood) -> Verdict:
             reasons.append("at the edge of the liver and of what can be followed: it may belong to the chest wall")
             return Verdict("indeterminate", "possible", 0.3, tuple(mimic), tuple(reasons))
         return Verdict("calcification", "probable", 0.8, tuple(mimic), (*reasons, "brighter than any vessel"))
-    outshines = signs.core_hu > top + max(OUTSHINES_HU, OUTSHINES_NOISE * signs.noise_hu)
+    outshines = signs.core_hu > top + max(OUTSHINES_HU, OUTSHINES_NOISE * signs.noise_hu) or (
+        signs.is_compact and signs.surely_hu > top + SMALL_OUTSHINES * (top - liver)
+    )
     if outshines and signs.significance >= 5.0 and (signs.is_compact or signs.continues_mm <= 6.0):
         return Verdict(
             "indeterminate", "possible", 0.3, tuple(mimic),

@@ -22,6 +22,7 @@ class Signs:
     """What the tests look at."""
 
     peak_hu: float
+    surely_hu: float
     core_hu: float
     margin_hu: float
     true_hu: float
@@ -66,6 +67,7 @@ def look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> Si
     total, total_sd = _rough_total(scene, window)
     return Signs(
         peak_hu=candidate.peak_hu,
+        surely_hu=candidate.peak_hu - _lift(scene, int(region.sum())),
         core_hu=core_hu(scene, candidate),
         margin_hu=blood_margin(scene),
         true_hu=_true_height(scene, window, total) + behind,
@@ -88,6 +90,11 @@ def look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> Si
         volume_mm3=float(region.sum()) * scene.voxel_mm3,
         is_compact=is_compact(scene, region),
     )
+
+
+def _lift(scene: Scene, voxels: int) -> float:
+    """Return by how much noise lifts the peak of so many voxels, about."""
+    return float(0.85 * scene.noise_hu * np.sqrt(2 * np.log(max(voxels, 2))))
 
 
 def _rough_total(scene: Scene, window: Window) -> tuple[float, float]:
