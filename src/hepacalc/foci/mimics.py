@@ -175,7 +175,7 @@ def _on_plain(signs: Signs) -> Verdict:
             sure = sure and signs.peak_hu < METAL_HU
         score = float(np.clip(0.75 + (signs.peak_hu - floor) / 400, 0.75, 0.98)) - 0.15 * (not sure)
         return Verdict("calcification", "certain" if sure else "probable", score, tuple(mimic), tuple(reasons))
-    if signs.true_hu >= floor + 60 and signs.is_compact and signs.significance >= 6.0 and signs.sureness >= 5.0:
+    if signs.true_hu >= floor + 60 and signs.is_compact and signs.significance >= 6.5 and signs.sureness >= 5.5:
         reasons.append(f"compact: partial volume has lowered it from about {min(signs.true_hu, 3000):.0f} HU")
         return Verdict("calcification", "probable", 0.7, (*mimic, "noise"), tuple(reasons))
     seen = signs.significance >= 6.3 or (signs.significance >= 5.5 and signs.sureness >= 4.0)

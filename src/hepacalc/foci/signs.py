@@ -88,7 +88,7 @@ def look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> Si
         streak_hu=float(np.percentile(near, 2)) - scene.parenchyma_hu,
         is_clipped=bool((window.hu[region] >= scene.clip_hu).any()),
         volume_mm3=float(region.sum()) * scene.voxel_mm3,
-        is_compact=is_compact(scene, region),
+        is_compact=is_compact(scene, candidate.region),
     )
 
 
