@@ -5,12 +5,22 @@ from __future__ import annotations
 import enum
 import inspect
 import typing
+from collections.abc import Iterator
 
 import typer
 
 from hepacalc import cli
 
-USAGE = {"assess": "hepacalc assess STUDY -o OUT [options]", "phantom": "hepacalc phantom -o DIR [options]"}
+USAGE = {
+    "assess": "hepacalc assess STUDY -o OUT [options]",
+    "phantom": "hepacalc phantom -o DIR [options]",
+    "explain": "hepacalc explain PATIENT [options]",
+    "patient": "hepacalc patient PATIENT | --new | --fhir BUNDLE [options]",
+    "evaluate": "hepacalc evaluate CASES [options]",
+    "knowledge check": "hepacalc knowledge check [options]",
+    "knowledge show": "hepacalc knowledge show CAUSE [options]",
+    "knowledge diff": "hepacalc knowledge diff OVERLAY_OR_FOLDER [options]",
+}
 
 HEAD = """# Command line
 
@@ -22,24 +32,34 @@ HEAD = """# Command line
 """
 
 TAIL = """Progress is drawn on standard error, and only on a terminal. Exit status: [errors](errors.md). The patient
-that `phantom` makes: [the digital patient](../concepts/phantom.md), [truth.json](truth-json.md).
+that `phantom` makes: [the digital patient](../concepts/phantom.md), [truth.json](truth-json.md). The patient file:
+[patient](patient.md). A site's own numbers: [lay them over the knowledge base](../howto/site-knowledge.md).
 """
 
 
 def page() -> str:
     """The page as Markdown."""
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-    return HEAD + "".join(_section(name, command) for name, command in commands.items()) + "\n" + TAIL
+    group = typer.main.get_command(cli.app)
+    return HEAD + "".join(_section(name, command) for name, command in _commands("", group)) + "\n" + TAIL
+
+
+def _commands(before: str, group: typing.Any) -> Iterator[tuple[str, typing.Any]]:
+    """Every command with its full name, those of groups included."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(f"{before}{name} ", command)
+        else:
+            yield before + name, command
 
 
 def _section(name: str, command: typing.Any) -> str:
-    kinds = inspect.signature(getattr(cli, name), eval_str=True).parameters
+    kinds = inspect.signature(inspect.unwrap(command.callback), eval_str=True).parameters
     lines = ["", f"## {USAGE[name]}", "", command.help, "", "| option | meaning | default |", "|---|---|---|"]
     for part in command.params:
         if part.name == "help":
             continue
         if part.param_type_name == "argument":
-            names = "`STUDY`"
+            names = f"`{part.metavar.strip('[]')}`"
         else:
             names = ", ".join(f"`{option}`" for option in part.opts)
         default = kinds[part.name].default

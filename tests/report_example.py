@@ -120,7 +120,7 @@ def make_example(
     calcified = [le for le in lesions if le.kind == "calcification"]
     no = NotMeasured("the scan gives no liver to measure it in")
     return Assessment(
-        schema_version="1.0",
+        schema_version="1.1",
         run=Run("0.1.0", "2026-11-22T10:42:00+00:00", (("numpy", "2.4.6"), ("liver weights", "baseline-1")),
                 (("segmenter", "embedded"),), (("read", 1.234567), ("liver", 7.5), ("foci", 0.8))),
         series=SeriesChoice(

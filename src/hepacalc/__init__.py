@@ -9,7 +9,21 @@ The whole walk, and what it writes::
 
 Each stage by itself: :func:`open_study`, :func:`get_segmenter` or :func:`read_liver_mask`,
 :func:`detect_phase`, :func:`assess_quality`, :func:`find_foci`, :func:`render_html`. A digital patient with
-known truth: :func:`make_patient`, :func:`insert_foci`. Names are loaded when first used, so the import is quick.
+known truth: :func:`make_patient`, :func:`insert_foci`.
+
+What it may be and what to do next, with a scan or without one::
+
+    from datetime import date
+
+    today = date.today()
+    patient = hepacalc.read_patient_file("patient.yaml", today=today)
+    answer = hepacalc.consult(patient, hepacalc.load_knowledge(), today=today)
+    print(hepacalc.explanation_text(answer))
+    hepacalc.write_explanation(answer, "out")  # or render_explanation(answer)
+
+The stages of that: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million patients),
+:func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. Names are loaded when first used, so
+the import is quick.
 """
 
 from __future__ import annotations
@@ -21,12 +35,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hepacalc.assess import assess
+    from hepacalc.consult import consult
     from hepacalc.errors import HepacalcError
     from hepacalc.foci.calibration import calibration_for
     from hepacalc.foci.find import find_foci
     from hepacalc.geometry import Geometry
+    from hepacalc.knowledge import Knowledge, load_knowledge
     from hepacalc.liver import detect_phase, get_segmenter, read_liver_mask, segmenter_names
+    from hepacalc.patient import Patient, patient_findings, read_patient_file
     from hepacalc.phantom import FocusSpec, insert_foci, make_patient
+    from hepacalc.reason.change import what_would_change
+    from hepacalc.reason.differential import differential
+    from hepacalc.reason.evidence import Evidence
+    from hepacalc.reason.explain import explain
+    from hepacalc.reason.many import posterior_many
+    from hepacalc.reason.next_test import next_tests
+    from hepacalc.reason.plan import make_plan
+    from hepacalc.reason.reasoning import Reasoning
     from hepacalc.records import (
         Acquisition,
         Assessment,
@@ -46,7 +71,15 @@ if TYPE_CHECKING:
         Surroundings,
         Volume,
     )
-    from hepacalc.report import load_schema, render_html, summary_text, write_outputs
+    from hepacalc.report import (
+        explanation_text,
+        load_schema,
+        render_explanation,
+        render_html,
+        summary_text,
+        write_explanation,
+        write_outputs,
+    )
     from hepacalc.study import open_study
     from hepacalc.study.calibration_file import read_calibration
     from hepacalc.study.quality import assess_quality
@@ -58,18 +91,22 @@ __all__ = [
     "Assessment",
     "Burden",
     "Calibration",
+    "Evidence",
     "Focus",
     "FocusSpec",
     "Geometry",
     "HepacalcError",
+    "Knowledge",
     "Lesion",
     "Liver",
     "LiverMask",
     "Measured",
     "NotMeasured",
+    "Patient",
     "Pattern",
     "Phase",
     "QualityFinding",
+    "Reasoning",
     "Segment",
     "SeriesChoice",
     "Surroundings",
@@ -78,30 +115,62 @@ __all__ = [
     "assess",
     "assess_quality",
     "calibration_for",
+    "consult",
     "detect_phase",
+    "differential",
+    "explain",
+    "explanation_text",
     "find_foci",
     "get_segmenter",
     "insert_foci",
+    "load_knowledge",
     "load_schema",
     "make_patient",
+    "make_plan",
+    "next_tests",
     "open_study",
+    "patient_findings",
+    "posterior_many",
     "read_calibration",
     "read_liver_mask",
+    "read_patient_file",
+    "render_explanation",
     "render_html",
     "segmenter_names",
     "summary_text",
+    "what_would_change",
+    "write_explanation",
     "write_outputs",
 ]
 
 _HOMES = {
     "assess": ("assess",),
+    "consult": ("consult",),
     "errors": ("HepacalcError",),
     "foci.calibration": ("calibration_for",),
     "foci.find": ("find_foci",),
     "geometry": ("Geometry",),
+    "knowledge": ("Knowledge", "load_knowledge"),
     "liver": ("detect_phase", "get_segmenter", "read_liver_mask", "segmenter_names"),
+    "patient": ("Patient", "patient_findings", "read_patient_file"),
     "phantom": ("FocusSpec", "insert_foci", "make_patient"),
-    "report": ("load_schema", "render_html", "summary_text", "write_outputs"),
+    "reason.change": ("what_would_change",),
+    "reason.differential": ("differential",),
+    "reason.evidence": ("Evidence",),
+    "reason.explain": ("explain",),
+    "reason.many": ("posterior_many",),
+    "reason.next_test": ("next_tests",),
+    "reason.plan": ("make_plan",),
+    "reason.reasoning": ("Reasoning",),
+    "report": (
+        "explanation_text",
+        "load_schema",
+        "render_explanation",
+        "render_html",
+        "summary_text",
+        "write_explanation",
+        "write_outputs",
+    ),
     "study": ("open_study",),
     "study.calibration_file": ("read_calibration",),
     "study.quality": ("assess_quality",),

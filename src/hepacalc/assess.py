@@ -20,7 +20,7 @@ from hepacalc.consult import consult
 from hepacalc.errors import MeasurementError, UsageError
 from hepacalc.foci.calibration import calibration_for
 from hepacalc.foci.find import FociResult, find_foci
-from hepacalc.knowledge import load_knowledge
+from hepacalc.knowledge import Knowledge, load_knowledge
 from hepacalc.liver import (
     detect_phase,
     get_segmenter,
@@ -52,7 +52,7 @@ from hepacalc.study.quality import assess_quality, require_ct_numbers, smallest_
 
 __all__ = ["SCHEMA_VERSION", "assess", "assess_volume"]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 Progress = Callable[[str, float], None]
 Path_ = str | os.PathLike[str]
 
@@ -67,7 +67,7 @@ def assess(
     agatston: bool = False,
     allow_gaps: bool = False,
     patient: Path_ | Patient | None = None,
-    knowledge: Path_ | None = None,
+    knowledge: Path_ | Knowledge | None = None,
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Assessment:
@@ -82,7 +82,7 @@ def assess(
         agatston: whether to compute an Agatston-like score (refused on contrast).
         allow_gaps: whether to measure the largest regular block of a series with missing slices.
         patient: what is known of the patient (a file or a record): adds causes, red flags and a plan.
-        knowledge: a site's own priors and thresholds, laid over the knowledge base.
+        knowledge: a site's own priors and thresholds (a file), laid over the knowledge base; or one that is loaded.
         now: time stamp of the assessment; the clock when None.
         progress: called with the stage and a fraction 0-1.
 
@@ -94,6 +94,7 @@ def assess(
     """
     watch = _Watch(progress)
     person = _patient(patient, now)
+    known = None if person is None else _knowledge(knowledge)
     with watch("reading the study"):
         volume, choice = open_study(os.fspath(study), series=series, allow_gaps=allow_gaps, progress=watch.inner)
     return assess_volume(
@@ -104,7 +105,7 @@ def assess(
         calibration=calibration,
         agatston=agatston,
         patient=person,
-        knowledge=knowledge,
+        knowledge=known,
         now=now,
         watch=watch,
     )
@@ -119,7 +120,7 @@ def assess_volume(
     calibration: Path_ | Calibration | None = None,
     agatston: bool = False,
     patient: Path_ | Patient | None = None,
-    knowledge: Path_ | None = None,
+    knowledge: Path_ | Knowledge | None = None,
     now: datetime | None = None,
     watch: _Watch | None = None,
 ) -> Assessment:
@@ -129,6 +130,7 @@ def assess_volume(
         raise UsageError(f"both a liver mask and the segmenter {segmenter!r} were given.", hint="Give one of the two.")
     line = _calibration(calibration, volume)
     person = _patient(patient, now)
+    known = None if person is None else _knowledge(knowledge)
     with watch("finding the liver"):
         require_ct_numbers(volume)
         if isinstance(liver_mask, LiverMask):
@@ -165,9 +167,8 @@ def assess_volume(
         _liver(volume, liver, result), result.burden, result.lesions, result.foci, (), volume, liver, result.labels,
     )  # fmt: skip
     assessment = replace(assessment, limits=_limits(assessment, result))
-    if person is not None:
+    if person is not None and known is not None:
         with watch("weighing the causes"):
-            known = load_knowledge(None if knowledge is None else Path(knowledge))
             reasoning = consult(person, known, today=_today(now), assessment=assessment)
             assessment = replace(assessment, reasoning=reasoning)
     return replace(assessment, run=replace(run, seconds=watch.seconds))
@@ -206,6 +207,11 @@ def _patient(given: Path_ | Patient | None, now: datetime | None) -> Patient | N
     if given is None or isinstance(given, Patient):
         return given
     return read_patient_file(Path(given), today=_today(now))
+
+
+def _knowledge(given: Path_ | Knowledge | None) -> Knowledge:
+    """Return the knowledge base, loaded before any work is done."""
+    return given if isinstance(given, Knowledge) else load_knowledge(None if given is None else Path(given))
 
 
 def _calibration(given: Path_ | Calibration | None, volume: Volume) -> Calibration:

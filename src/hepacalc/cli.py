@@ -10,6 +10,10 @@ from typing import Annotated, cast
 
 import typer
 
+from hepacalc.cli_evaluate import evaluate
+from hepacalc.cli_explain import explain
+from hepacalc.cli_knowledge import knowledge
+from hepacalc.cli_patient import patient
 from hepacalc.errors import UsageError
 from hepacalc.terminal import Guard, print_assessment, refuse_used_folder, show_progress, write_line
 
@@ -106,6 +110,14 @@ def assess(
     calibration: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your scanner's own HU-to-calcium lines: JSON or CSV.")
     ] = None,
+    person: Annotated[
+        Path | None,
+        typer.Option("--patient", metavar="FILE", help="What is known of the patient: adds causes, red flags, plan."),
+    ] = None,
+    own_knowledge: Annotated[
+        Path | None,
+        typer.Option("--knowledge", metavar="FILE", help="Your site's own priors and thresholds, with --patient."),
+    ] = None,
     allow_gaps: Annotated[
         bool, typer.Option("--allow-gaps", help="With missing slices, measure the largest regular block.")
     ] = False,
@@ -120,6 +132,8 @@ def assess(
     """Find and measure calcified foci in the liver of one CT study."""
     if liver_mask is not None and segmenter is not None:
         raise UsageError("--liver-mask and --segmenter both say where the liver is.", hint="Give one of them.")
+    if own_knowledge is not None and person is None:
+        raise UsageError("--knowledge changes nothing without --patient.", hint="Give --patient FILE too.")
     import hepacalc
     from hepacalc.report import check_writable, document, document_json, write_outputs
 
@@ -127,7 +141,7 @@ def assess(
     with show_progress() as progress:
         found = hepacalc.assess(
             study, series=series, liver_mask=liver_mask, segmenter=segmenter or "embedded", calibration=calibration,
-            agatston=agatston, allow_gaps=allow_gaps, progress=progress,
+            agatston=agatston, allow_gaps=allow_gaps, patient=person, knowledge=own_knowledge, progress=progress,
         )  # fmt: skip
         if progress:
             progress("writing the report", 0.0)
@@ -175,6 +189,11 @@ def phantom(
     scan = out / ("dicom" if file_format is FormatChoice.DICOM else "scan.nii.gz")
     write_line(f"{slices} slices of {rows} x {columns} pixels with {len(made.truth.foci)} foci")
     write_line(f"Scan:  {scan}\nTruth: {out / 'truth.json'}")
+
+
+for command in (explain, patient, evaluate):
+    app.command()(command)
+app.add_typer(knowledge)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

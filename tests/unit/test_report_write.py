@@ -31,7 +31,7 @@ def test_all_files_come_out(scan: Assessment, tmp_path: Path) -> None:
     paths = write_outputs(scan, out)
     assert set(paths) == set(OUTPUTS)
     assert listing(tmp_path) == {"new folder", "new folder/结果"} | {f"new folder/结果/{n}" for n in OUTPUTS}
-    assert json.loads(paths["assessment.json"].read_text("utf-8"))["schema_version"] == "1.0"
+    assert json.loads(paths["assessment.json"].read_text("utf-8"))["schema_version"] == "1.1"
     assert paths["report.html"].read_text("utf-8").startswith("<!doctype html>")
     umask = os.umask(0)
     os.umask(umask)

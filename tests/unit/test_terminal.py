@@ -79,13 +79,14 @@ def test_json_is_one_valid_document(answered, capsys, tmp_path):
 
 def test_options_reach_the_call(answered, capsys, tmp_path):
     files = ("--liver-mask", "m.nii", "--calibration", "c.csv")
-    run(capsys, "assess", "s", "-o", tmp_path / "o", "--series", "1.2", *files, "--allow-gaps", "--agatston")
+    run(capsys, "assess", "s", "-o", tmp_path / "o", "--series", "1.2", *files, "--allow-gaps", "--agatston",
+        "--patient", "p.yaml")  # fmt: skip
     [(study, options)] = answered
     assert study == Path("s")
     assert options.pop("progress") is None
     assert options == {
         "series": "1.2", "liver_mask": Path("m.nii"), "segmenter": "embedded", "calibration": Path("c.csv"),
-        "agatston": True, "allow_gaps": True,
+        "agatston": True, "allow_gaps": True, "patient": Path("p.yaml"), "knowledge": None,
     }  # fmt: skip
 
 

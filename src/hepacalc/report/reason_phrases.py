@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["HARMS", "REASON_PHRASES", "STATUSES", "STRENGTHS", "URGENCIES"]
+__all__ = ["HARMS", "REASON_PHRASES", "SHORT_STATUSES", "STATUSES", "STRENGTHS", "URGENCIES"]
 
 HARMS: dict[str, str] = {
     "benign": "benign",
@@ -29,6 +29,16 @@ STATUSES: dict[str, str] = {
 }
 """What a status means to a reader. A working estimate is never shown as published."""
 
+SHORT_STATUSES: dict[str, str] = {
+    "read": "published",
+    "unchecked": "not checked",
+    "recalled": "not checked",
+    "ours": "our rule, untested",
+    "judgement": "our estimate",
+    "site": "this site",
+}
+"""The same in a word or two, for page one; the list of sources says it in full."""
+
 STRENGTHS: tuple[tuple[float, str], ...] = (
     (20.0, "overwhelming"),
     (15.0, "very strong"),
@@ -44,13 +54,13 @@ REASON_PHRASES: dict[str, str] = {
     "flags.one": "1 red flag: it stands whatever ranks first",
     "flags.many": "{count} red flags: they stand whatever ranks first",
     "flag.because": "Raised by: {because}.",
-    "because.more": "{first} (and the like {more} more times)",
+    "because.more": "{first} (and {more} alike)",
     # causes
     "may-be.title": "What it may be",
     "may-be.none": "What a calcification would most likely be",
     "may-be.none.note": (
-        "No calcified lesion is known here. The ranking says what a calcification of this patient would be; it does "
-        "not say that there is one."
+        "No calcified lesion is known here. Ranking and plan say what would hold for a calcification of this patient; "
+        "they do not say that there is one."
     ),
     "may-be.several": "Bars: probability for one of the {count} lesions picked at random.",
     "may-be.band": "Bar: probability; bracket: 5-95 % band from the thinness of the evidence.",
@@ -59,20 +69,20 @@ REASON_PHRASES: dict[str, str] = {
     "needle.never": "never a needle",
     "probability": "Probability",
     "band": "{low} to {high}",
-    "highest": "highest in {lesion}:",
+    "highest": "Highest in {lesion}:",
     "for": "For:",
     "against": "Against:",
     "nothing-for": "nothing known speaks for it",
     "nothing-against": "nothing known speaks against it",
     "decibans": "{number} dB",
     "decibans.note": (
-        "dB (decibans): weight of evidence; 10 dB make the odds ten times as high. A source with ? was not checked; "
-        "J-... is a working estimate of ours, not published."
+        'dB (decibans): weight of evidence; 10 dB make the odds ten times as high. "Our estimate" and sources J-... '
+        "are working figures of ours, not published; a source with ? was not checked."
     ),
     "together": "Any {harm} cause:",
     "together.in": "(highest in {lesion})",
     "setting": "Setting",
-    "setting.line": "Starting point: {name}, because of {why}.",
+    "setting.line": "Starting point: {name} ({why}).",
     # plan
     "plan.title": "What to do next",
     "plan.urgency": "When",
@@ -89,12 +99,13 @@ REASON_PHRASES: dict[str, str] = {
     "due.on": "on {first}",
     "stop": "Then stop.",
     "stop.none": "No end of the work-up yet: what is open above comes first.",
-    "questions": "Ask: it would change the plan",
+    "questions": "Questions that would change the plan",
     "questions.none": "No open question would change the plan.",
     "questions.first": "needed before one can stop",
     "questions.more": "and {count} more",
     "tests": "Tests most likely to change it",
     "tests.none": "By cost and benefit no further test is worth doing now.",
+    "tests.no-lesion": "None is reckoned: no lesion is known.",
     "tests.chance": "changes the action in {chance}",
     "tests.more": "and {count} more that are worth it",
     "tests.forbidden": "Must not be done now",
@@ -116,7 +127,7 @@ REASON_PHRASES: dict[str, str] = {
     "evidence.used": "Used",
     "used.yes": "yes",
     "used.no": "no, overruled",
-    "by.measured": "measured on the scan",
+    "by.measured": "this scan",
     "by.person": "a person",
     "by.laboratory": "laboratory",
     "by.report": "imaging report",
@@ -136,7 +147,6 @@ REASON_PHRASES: dict[str, str] = {
     "sources.status": "Status",
     "sources.note": "Knowledge base {version}. Bands: {draws} draws of the figures, seed {seed}.",
     "warnings": "About what was typed in",
-    "reason.missing": "No plan: nothing about the patient was given (assess --patient FILE).",
     # a page without a scan
     "explain.title": "Calcification in the liver, explained without a scan",
     "explain.product": "hepacalc explanation",
@@ -164,5 +174,4 @@ REASON_PHRASES: dict[str, str] = {
     "line.item": "{urgency}: {action} [{modality}; {interval}{due}]",
     "line.more": "and {count} more in the report",
     "line.warning": "Warning: {text}.",
-    "explanation.written": "Explanation: {path}",
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.reason.records import NextTest, PlanItem, RedFlag
-from hepacalc.report.reason_words import condensed, due_text, joined, said, status_text, text, urgency_text
+from hepacalc.report.reason_words import condensed, due_text, joined, said, short_status, text, urgency_text
 from hepacalc.report.source_views import SourceMark, marks_of
 
 __all__ = ["AlsoView", "FlagView", "ItemView", "NextView", "PlanView", "QuestionView", "plan_view"]
@@ -16,6 +17,7 @@ PRESSING = ("emergency", "urgent")
 MOST_QUESTIONS = 6
 MOST_TESTS = 4
 MOST_REASONS = 3
+NO_INTERVAL = "none needed: none needed"
 
 
 class FlagView(NamedTuple):
@@ -82,6 +84,7 @@ class PlanView(NamedTuple):
     more_questions: int
     tests: tuple[NextView, ...]
     more_tests: int
+    no_tests: str
     forbidden: tuple[NextView, ...]
     action_now: str
     worst: str
@@ -97,7 +100,9 @@ def plan_view(reasoning: Reasoning, today: str, worst: str) -> PlanView:
         worst: name of the lesion that the tests are reckoned for; empty where there is one only.
     """
     plan = reasoning.plan
-    worth = [(k, test) for k, test in enumerate(plan.tests) if test.is_worth_it]
+    # what tests are worth is reckoned for a lesion; without one it would be the worth of looking for nothing
+    known = bool(reasoning.lesions) or reasoning.network == "fetal"
+    worth = [(k, test) for k, test in enumerate(plan.tests) if test.is_worth_it and known]
     forbidden = [(k, test) for k, test in enumerate(plan.tests) if test.forbidden]
     return PlanView(
         flags=tuple(_flag(reasoning, flag) for flag in plan.flags),
@@ -108,7 +113,8 @@ def plan_view(reasoning: Reasoning, today: str, worst: str) -> PlanView:
         tests=tuple(_test(k, test) for k, test in worth[:MOST_TESTS]),
         more_tests=max(len(worth) - MOST_TESTS, 0),
         forbidden=tuple(_test(k, test) for k, test in forbidden),
-        action_now=_action(reasoning, plan.tests[0].action_now) if plan.tests else "",
+        no_tests=text("tests.none" if known else "tests.no-lesion"),
+        action_now=_action(reasoning, plan.tests[0].action_now) if plan.tests and known else "",
         worst=worst,
         notes=tuple(said(note) for note in plan.notes),
     )
@@ -121,7 +127,7 @@ def _flag(reasoning: Reasoning, flag: RedFlag) -> FlagView:
         because=joined(condensed(flag.because)),
         urgency=flag.urgency,
         urgency_name=urgency_text(flag.urgency),
-        status=status_text(flag.status),
+        status=_status(reasoning, flag.status, flag.sources),
         sources=marks_of(reasoning, flag.sources),
     )
 
@@ -130,21 +136,35 @@ def _item(reasoning: Reasoning, item: PlanItem, today: str) -> ItemView:
     return ItemView(
         action=said(item.action),
         modality=said(item.modality),
-        interval=said(item.interval),
+        interval=_interval(item),
         due=due_text(item.due, today),
         urgency=item.urgency,
         urgency_name=urgency_text(item.urgency),
         pressing=item.urgency in PRESSING,
         because=joined(condensed(item.because)),
-        status=status_text(item.status),
+        status=_status(reasoning, item.status, item.sources),
         sources=marks_of(reasoning, item.sources),
         provided=tuple(said(asked) for asked in item.provided),
         forbidden=tuple(said(told) for told in item.forbidden),
         also=tuple(
-            AlsoView(said(more.action), status_text(more.status), marks_of(reasoning, more.sources))
+            AlsoView(
+                said(more.action), _status(reasoning, more.status, more.sources), marks_of(reasoning, more.sources)
+            )
             for more in item.also
         ),
     )
+
+
+def _status(reasoning: Reasoning, status: str, sources: Sequence[str]) -> str:
+    """Return how firm a rule is in words; one that rests on judgements of ours alone is never called published."""
+    marks = marks_of(reasoning, sources)
+    return short_status("ours" if status == "read" and all(mark.own for mark in marks) else status)
+
+
+def _interval(item: PlanItem) -> str:
+    """Return when, but not twice that none is needed."""
+    words = said(item.interval)
+    return "" if words == NO_INTERVAL else words
 
 
 def _test(index: int, test: NextTest) -> NextView:

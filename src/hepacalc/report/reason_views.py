@@ -19,7 +19,7 @@ from hepacalc.report.reason_words import (
     named,
     said,
     short,
-    status_text,
+    short_status,
     strength_text,
     text,
 )
@@ -115,6 +115,7 @@ class ReasonView(NamedTuple):
 
     reasoning: Reasoning
     lesions: int
+    known: bool
     title: str
     causes: tuple[CauseView, ...]
     harms: tuple[HarmView, ...]
@@ -143,6 +144,7 @@ def reason_view(reasoning: Reasoning, today: str = "") -> ReasonView:
     return ReasonView(
         reasoning=reasoning,
         lesions=len(reasoning.lesions),
+        known=known,
         title=text("may-be.title" if known else "may-be.none"),
         causes=_causes(reasoning),
         harms=_harms(reasoning),
@@ -229,7 +231,7 @@ def _weight(reasoning: Reasoning, weight: WeightOfEvidence, path: str) -> Weight
         shown=deciban_text(weight.decibans),
         strength=strength_text(weight.decibans),
         said=short(f"{block}: {words}" if words else block),
-        status=status_text(weight.status),
+        status=short_status(weight.status),
         sources=marks_of(reasoning, weight.sources),
     )
 

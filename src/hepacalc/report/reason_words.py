@@ -8,17 +8,19 @@ from collections.abc import Iterable, Sequence
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.reason.records import CauseProbability, Names, PlanItem
 from hepacalc.report.numbers import MINUS, percent
-from hepacalc.report.reason_phrases import HARMS, REASON_PHRASES, STATUSES, STRENGTHS, URGENCIES
+from hepacalc.report.reason_phrases import HARMS, REASON_PHRASES, SHORT_STATUSES, STATUSES, STRENGTHS, URGENCIES
 
 __all__ = [
     "condensed",
     "deciban_text",
     "due_text",
     "harm_text",
+    "headline",
     "item_line",
     "named",
     "said",
     "short",
+    "short_status",
     "status_text",
     "strength_text",
     "summary_lines",
@@ -28,6 +30,7 @@ __all__ = [
 LANGUAGE = "en"
 SHOWN_CAUSES = 3
 """So many causes stand in the line of a terminal."""
+_LONG = re.compile(r"\d+\.\d{2,}")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -60,6 +63,11 @@ def urgency_text(urgency: str) -> str:
 def status_text(status: str) -> str:
     """Return how firm a source or rule is; an unknown status is shown as it is, never as published."""
     return STATUSES.get(status, status or "not stated")
+
+
+def short_status(status: str) -> str:
+    """Return the same in a word or two."""
+    return SHORT_STATUSES.get(status, status or "not stated")
 
 
 def strength_text(decibans: float) -> str:
@@ -95,13 +103,32 @@ def condensed(reasons: Iterable[Names]) -> tuple[str, ...]:
     """
     groups: dict[str, list[str]] = {}
     for reason in reasons:
-        line = said(reason)
+        line = _LONG.sub(lambda number: f"{float(number[0]):.3g}", said(reason))
         groups.setdefault(_NUMBER.sub("0", line), []).append(line)
     out = []
     for lines in groups.values():
         first = max(lines, key=lambda line: [float(n) for n in _NUMBER.findall(line)])
         out.append(first if len(lines) == 1 else text("because.more", first=first, more=len(lines) - 1))
     return tuple(out)
+
+
+def headline(reasoning: Reasoning) -> str:
+    """Return the answer without a scan in one sentence; never surer than its band."""
+    count, first = len(reasoning.lesions), reasoning.differential.first
+    if reasoning.network == "fetal":
+        described = text("explain.fetal")
+    elif not count:
+        return text("explain.none")
+    else:
+        described = text("explain.one" if count == 1 else "explain.many", count=count)
+    return text(
+        "explain.first",
+        headline=described,
+        cause=said(first.name),
+        probability=percent(first.probability),
+        low=percent(first.low),
+        high=percent(first.high),
+    )
 
 
 def short(line: str, most: int = 110) -> str:

@@ -12,9 +12,9 @@ from hepacalc.errors import OutputError
 from hepacalc.records import MEASUREMENTS, Assessment
 from hepacalc.report.numbers import significant
 
-__all__ = ["SCHEMA_VERSION", "document", "document_json", "load_schema", "plain_text", "schema_markdown"]
+__all__ = ["SCHEMA_VERSION", "clean", "document", "document_json", "load_schema", "plain_text", "schema_markdown"]
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Version of ``assessment.json``: the first number changes when a field goes or changes its meaning."""
 
 _EMPTY_OBJECTS = (("series", "passed_over"), ("run", "versions"), ("run", "settings"), ("run", "seconds"))
@@ -38,7 +38,7 @@ def document(assessment: Assessment) -> dict[str, Any]:
         held = focus["measurements"]
         order = [n for n in MEASUREMENTS if n in held] + sorted(set(held) - set(MEASUREMENTS))
         focus["measurements"] = {name: held[name] for name in order}
-    return {key: _clean(value, f"/{key}", exact=key == "geometry") for key, value in doc.items()}
+    return {key: clean(value, f"/{key}", exact=key == "geometry") for key, value in doc.items()}
 
 
 def document_json(doc: dict[str, Any]) -> str:
@@ -93,17 +93,27 @@ def _type(about: dict[str, Any]) -> str:
     return " or ".join(kind) if isinstance(kind, list) else str(kind)
 
 
-def _clean(value: Any, path: str, *, exact: bool) -> Any:
+def clean(value: Any, path: str, *, exact: bool = False) -> Any:
+    """Return plain values as our JSON holds them: six significant digits, texts that any file can hold.
+
+    Args:
+        value: dicts, lists, texts, numbers.
+        path: JSON pointer of it, for the error.
+        exact: keep all digits.
+
+    Raises:
+        OutputError: a number is NaN or infinite.
+    """
     if isinstance(value, dict):
-        return {plain_text(k): _clean(v, f"{path}/{k}", exact=exact) for k, v in value.items()}
+        return {plain_text(k): clean(v, f"{path}/{k}", exact=exact) for k, v in value.items()}
     if isinstance(value, list):
-        return [_clean(v, f"{path}/{k}", exact=exact) for k, v in enumerate(value)]
+        return [clean(v, f"{path}/{k}", exact=exact) for k, v in enumerate(value)]
     if isinstance(value, str):
         return plain_text(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise OutputError(
-                f"assessment.json cannot hold {value} at {path}: every number must be finite.",
+                f"The result cannot hold {value} at {path}: every number must be finite.",
                 hint="A number that could not be measured must be NotMeasured with its reason; please report this.",
             )
         return value + 0.0 if exact else significant(value)

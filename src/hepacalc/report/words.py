@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple
 from hepacalc.records import Assessment, Certainty, Kind, Lesion, Measured, Measurement, NotMeasured, Segment
 from hepacalc.report.numbers import percent, shown
 from hepacalc.report.phrases import CERTAINTIES, KINDS, PHRASES
+from hepacalc.report.reason_views import reasoning_of
+from hepacalc.report.reason_words import summary_lines
 
 __all__ = [
     "Summary",
@@ -174,6 +176,8 @@ def summary_text(assessment: Assessment) -> str:
     if assessment.lesions:
         lines += [text("line.size", words=words.size), text("line.where", words="; ".join(words.where))]
     lines += [text("line.limits")] + [f"- {limit}" for limit in words.limits] if words.limits else []
+    if (reasoning := reasoning_of(assessment)) is not None:
+        lines += summary_lines(reasoning, assessment.run.created[:10])
     lines.append(text("disclaimer.short"))
     return "\n".join(lines)
 

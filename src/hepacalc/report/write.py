@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,18 @@ from hepacalc.report.schema import document, document_json
 from hepacalc.report.tables import foci_csv_of
 from hepacalc.study import write_mask_nifti
 
-__all__ = ["OUTPUTS", "check_writable", "write_outputs"]
+__all__ = ["OUTPUTS", "check_writable", "write_files", "write_outputs"]
 
 OUTPUTS = ("assessment.json", "foci.csv", "liver.nii.gz", "foci.nii.gz", "report.html")
 """Names of the files in the output folder."""
 
 
-def check_writable(out_dir: str | os.PathLike[str]) -> None:
+def check_writable(out_dir: str | os.PathLike[str], names: Sequence[str] = OUTPUTS) -> None:
     """Make sure that results can be written to ``out_dir``, before any work is done; leaves no trace.
+
+    Args:
+        out_dir: folder of the results.
+        names: of the files that are to be written.
 
     Raises:
         OutputError: it is a file, cannot be made or written to, or holds files of somebody else under our
@@ -38,7 +43,7 @@ def check_writable(out_dir: str | os.PathLike[str]) -> None:
     """
     out = Path(out_dir).absolute()
     with told(out):
-        _refuse_strangers(out)
+        _refuse_strangers(out, names)
         place = _nearest_folder(out)
         Path(tempfile.mkdtemp(prefix=".hepacalc-", dir=place)).rmdir()
 
@@ -56,16 +61,32 @@ def write_outputs(assessment: Assessment, out_dir: str | os.PathLike[str]) -> di
     Raises:
         OutputError: it cannot be written, or a number is not finite.
     """
+    return write_files(out_dir, OUTPUTS, lambda stage: _write_files(assessment, stage))
+
+
+def write_files(
+    out_dir: str | os.PathLike[str], names: Sequence[str], write: Callable[[Path], None]
+) -> dict[str, Path]:
+    """Let ``write`` fill a hidden folder with the files ``names``, then move them all into ``out_dir``, or none.
+
+    Args:
+        out_dir: folder; made with its parents when it is not there.
+        names: of the files; the first is a JSON document with our ``run``, by which earlier results are known.
+        write: gets the hidden folder.
+
+    Raises:
+        OutputError: ``out_dir`` cannot be written to, or holds files of somebody else under these names.
+    """
     out = Path(out_dir).absolute()
     with told(out):
-        _refuse_strangers(out)
+        _refuse_strangers(out, names)
         exists = out.is_dir()
         made = make_parents(out.parent)
         stage = Path(tempfile.mkdtemp(prefix=".hepacalc-", suffix=".part", dir=out if exists else out.parent))
         try:
-            _write_files(assessment, stage)
+            write(stage)
             if exists:
-                _replace_files(stage, out)
+                _replace_files(stage, out, names)
             else:
                 open_up(stage)
                 stage.rename(out)
@@ -74,7 +95,7 @@ def write_outputs(assessment: Assessment, out_dir: str | os.PathLike[str]) -> di
             shutil.rmtree(stage, ignore_errors=True)
             for folder in made:
                 folder.rmdir()
-    return {name: out / name for name in OUTPUTS}
+    return {name: out / name for name in names}
 
 
 def _write_files(assessment: Assessment, stage: Path) -> None:
@@ -87,13 +108,13 @@ def _write_files(assessment: Assessment, stage: Path) -> None:
     (stage / "report.html").write_text(render_html(assessment), "utf-8", newline="\n")
 
 
-def _replace_files(stage: Path, out: Path) -> None:
+def _replace_files(stage: Path, out: Path, names: Sequence[str]) -> None:
     """Move the staged files over the old ones; put the old ones back when one cannot be moved."""
     old = stage / "old"
     old.mkdir()
     moved: list[str] = []
     try:
-        for name in OUTPUTS:
+        for name in names:
             if (out / name).exists():
                 (out / name).rename(old / name)
             moved.append(name)
@@ -107,12 +128,12 @@ def _replace_files(stage: Path, out: Path) -> None:
         raise
 
 
-def _refuse_strangers(out: Path) -> None:
+def _refuse_strangers(out: Path, names: Sequence[str]) -> None:
     """Refuse a file in the folder's place, and files under our names that are not ours."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"The output must be a folder, but {out} is a file.", hint="Name another folder with -o.")
-    found = [name for name in OUTPUTS if (out / name).exists() or (out / name).is_symlink()]
-    if found and not _is_ours(out / "assessment.json"):
+    found = [name for name in names if (out / name).exists() or (out / name).is_symlink()]
+    if found and not _is_ours(out / names[0]):
         raise OutputError(
             f"{out} holds {', '.join(found)}, which hepacalc did not write.",
             hint="Choose another folder with -o, or move these files away.",
@@ -123,7 +144,7 @@ def _refuse_strangers(out: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is an ``assessment.json`` of any version of hepacalc."""
+    """Whether a file is a JSON document of any version of hepacalc."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError, json.JSONDecodeError):

@@ -1,0 +1,57 @@
+"""``hepacalc explain``: what it may be and what to do next, from what is typed in, without a scan."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hepacalc.terminal import write_line
+
+__all__ = ["explain"]
+
+
+def explain(
+    patient: Annotated[
+        Path, typer.Argument(metavar="PATIENT", help="What is known of the patient: YAML or JSON.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="OUT", help="Folder for explanation.html and explanation.json."),
+    ] = None,
+    knowledge: Annotated[
+        Path | None, typer.Option("--knowledge", metavar="FILE", help="Your site's own priors and thresholds.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print explanation.json, or the error, on standard output.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Tell what it may be and what to do next without a scan: ultrasound, outside report, fetus."""
+    from hepacalc.consult import consult
+    from hepacalc.knowledge import load_knowledge
+    from hepacalc.patient.read import read_patient_file
+    from hepacalc.report import (
+        EXPLANATION_OUTPUTS,
+        check_writable,
+        document_json,
+        explanation_document,
+        explanation_text,
+        write_explanation,
+    )
+
+    if out is not None:
+        check_writable(out, EXPLANATION_OUTPUTS)
+    now = datetime.now(UTC)
+    today = now.astimezone().date()
+    found = consult(read_patient_file(patient, today=today), load_knowledge(knowledge), today=today)
+    paths = write_explanation(found, out, now=now) if out is not None else {}
+    if as_json:
+        sys.stdout.write(document_json(explanation_document(found, now=now)))
+        return
+    write_line(explanation_text(found, today=today.isoformat()))
+    if paths:
+        write_line(f"\nExplanation: {paths['explanation.html']}")
