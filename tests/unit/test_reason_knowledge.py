@@ -76,7 +76,7 @@ def test_the_walk_of_a_cyst_with_a_ring():
         assert change.first != "ce" or change.over
     for test in next_tests(evidence, KNOWLEDGE, found=found):
         if KNOWLEDGE.tests[test.test].needle:
-            assert any("ce is possible" in reason for reason in test.forbidden)
+            assert any("echinococcosis is possible" in reason for reason in test.forbidden)
 
 
 def test_thresholds_are_those_of_the_knowledge_base():

@@ -20,8 +20,10 @@ from hepacalc.evaluate.text import Segment
 
 __all__ = ["DENIED", "DOUBT", "REST", "SOFT", "Cue", "Hit", "find_hits", "table"]
 
-REST = 0.02
-"""Weight of the states that a clear phrase does not name: the chance that it was read or written wrongly."""
+REST = 0.005
+"""Weight of the states that a clear phrase does not name: the chance that it was read wrongly.
+
+That it was written wrongly is in the tables already: no share of a state is below their floor."""
 DENIED = 0.06
 """Weight of a state that a phrase denies."""
 SOFT = 0.2

@@ -160,11 +160,17 @@ def _citations(raw: RawKnowledge) -> Iterator[Problem]:
 def _tests(raw: RawKnowledge) -> Iterator[Problem]:
     """Tests that causes and rules name are there, and reveal blocks that are there."""
     tests = {item.id for item in raw.tests.tests}
-    blocks = {*raw.findings.adult, *raw.findings.fetal}
+    blocks = {**raw.findings.adult, **raw.findings.fetal}
     for item in raw.tests.tests:
-        for block in item.reveals:
-            if block not in blocks:
+        for what in item.reveals:
+            block, _, named = what.partition(".")
+            if block not in blocks and what != "cause":
                 yield Problem("tests.yaml", f"{item.id}.reveals", f"no such block: {block}")
+                continue
+            known = getattr(blocks.get(block), "states", {})
+            for state in named.split("+") if named else ():
+                if state not in known:
+                    yield Problem("tests.yaml", f"{item.id}.reveals", f"no such state of {block}: {state}")
     for rule in raw.rules.rules:
         for test in rule.modality.tests or ():
             if test not in tests:

@@ -254,6 +254,10 @@ class RulesIn(Strict):
     rules: list[RuleIn] = Field(default=[])
 
 
+REVEALS = r"^(cause|[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*(\+[a-z0-9][a-z0-9_]*)*)?)$"
+"""A block, ``block.state`` or ``block.state+state`` where the test tells only of these, or ``cause`` (histology)."""
+
+
 class TestIn(Strict):
     """One test that can be done next. ``needs``: facts and laboratory values to know before it."""
 
@@ -261,7 +265,7 @@ class TestIn(Strict):
 
     id: Identifier
     name: Words
-    reveals: list[Identifier]
+    reveals: list[Annotated[str, Field(pattern=REVEALS)]]
     minutes: float = Field(ge=0)
     radiation_msv: float = Field(ge=0, le=100)
     contrast: Literal["none", "iodine", "gadolinium", "microbubbles"]

@@ -161,9 +161,12 @@ class Asked:
         if block.id not in self._said:
             self._said[block.id] = block_words(block, weights)
         known, open_axes = _known_axes(block, weights, node)
-        share = float(weights[_inside(block, known)].sum() / weights.sum())
-        met = share >= node.get("least", LEAST) - ROUNDING
-        if met and open_axes:
+        # reckoned twice: as it was said, and with how often each state is met. An alarm (least below a half) goes off
+        # when either is enough; what is required must be so in both, and is not known where they differ
+        inside, least = _inside(block, known), node.get("least", LEAST)
+        shares = [float(w[inside].sum() / w.sum()) + ROUNDING for w in (weights, weights * block.base)]
+        met = max(shares) >= least if least < LEAST else min(shares) >= least
+        if (met and open_axes) or (not met and max(shares) >= least):
             return Verdict(value=False) if node.get("known") else _open(f"block:{block.id}")
         return Verdict(met, (self._said[block.id],))
 

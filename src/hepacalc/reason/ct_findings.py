@@ -45,7 +45,7 @@ HOST_OF_SHAPE: dict[str, dict[str, float]] = {
     "curvilinear": {"cyst": 0.3, "surface": 0.3, "vessel": 0.3},
 }
 """Hosts that a shape by itself makes possible although their own tissue does not show."""
-UNSEEN_MASS = {True: 0.15, False: 0.30}
+UNSEEN_MASS = {True: 0.08, False: 0.15}
 """Weight of a mass where the surroundings look like liver, by whether contrast medium is in the scan. A judgement."""
 FLOOR = 0.02
 FEW = 5
