@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hepacalc.knowledge.model import Knowledge
-from hepacalc.patient.laboratory import LabFact
 from hepacalc.patient.schema import Patient
 from hepacalc.patient.to_findings import PatientFindings, patient_findings
 from hepacalc.reason.change import what_would_change
@@ -21,7 +20,7 @@ from hepacalc.reason.plan import make_plan
 from hepacalc.reason.reasoning import LesionReasoning, Reasoning, SourceNote, Term
 from hepacalc.reason.records import Change, Explanation, Finding, HarmProbability, LesionDifferentials, Plan
 from hepacalc.reason.redflags import forbidden_tests
-from hepacalc.reason.situation import FactValue, LabValue, Situation, situation
+from hepacalc.reason.situation import FactValue, Situation, situation
 from hepacalc.records import Assessment, Measured
 
 __all__ = ["consult"]
@@ -31,7 +30,6 @@ LEADING, OWN = 5, 3
 CT_BLOCKS = ("lesion", "extent", "density")
 """Blocks that this scan answers; what was typed in about them is kept, and used only where a person overrules."""
 OVERRULED = "a person says: "
-RENAMED = {"old_images": "older_images"}
 
 
 def consult(
@@ -56,7 +54,7 @@ def consult(
     network = network_of(knowledge, said.network)
     scan = ct_findings(assessment, network) if assessment is not None and said.network == "adult" else None
     shared, lesions, findings, notes = _joined(said, scan)
-    facts, labs = _facts(said, knowledge, assessment), _labs(said.labs, knowledge)
+    facts, labs = _facts(said, assessment), said.lab_values
     ids: list[int] = [lesion for lesion, _ in lesions]
     places: list[int | None] = [*ids] or [None]
     # without a lesion the question is what the patient's liver may hold: one lesion of which nothing is known
@@ -164,23 +162,10 @@ def _marked(findings: Iterable[Finding], what: set[tuple[str, int | None]]) -> l
     ]
 
 
-def _facts(said: PatientFindings, knowledge: Knowledge, assessment: Assessment | None) -> dict[str, FactValue]:
+def _facts(said: PatientFindings, assessment: Assessment | None) -> dict[str, FactValue]:
     """Return what rules ask for by name, as far as it is known."""
-    found: dict[str, FactValue] = {}
-    for name, value in said.facts.items():
-        known = RENAMED.get(name, name)
-        if known not in knowledge.facts:
-            continue
-        fact = knowledge.facts[known]
-        if known == "older_images" and isinstance(value, bool):
-            value = "available" if value else "none"
-        if fact.kind == "choice" and value not in fact.choices:
-            continue
-        found[known] = value
-    if "course" in said.evidence.weights and "older_images" in knowledge.facts:
-        found["older_images"] = "compared"
+    found = dict(said.facts)
     if assessment is not None:
-        found["modality"] = "ct"
         found["noncontrast_phase"] = not assessment.phase.is_contrast
     return found
 
@@ -194,20 +179,6 @@ def _of_lesion(
         if found.id == lesion and isinstance(found.extent_mm, Measured):
             out["focus_mm"] = found.extent_mm.value
     return out
-
-
-def _labs(labs: Mapping[str, LabFact], knowledge: Knowledge) -> dict[str, LabValue]:
-    """Return laboratory values that rules ask for, in their units."""
-    found: dict[str, LabValue] = {}
-    for name, lab in labs.items():
-        if name not in knowledge.labs:
-            continue
-        wanted = knowledge.labs[name]
-        if lab.value is not None and wanted.unit and lab.unit == wanted.unit:
-            found[name] = LabValue(lab.value, lab.upper, lab.comparator)
-        elif lab.value is None and lab.result in ("positive", "negative", "normal", "raised", "low"):
-            found[name] = LabValue(lab.result)  # type: ignore[arg-type]
-    return found
 
 
 def _sources(plan: Plan, explanations: Sequence[Explanation], knowledge: Knowledge) -> tuple[SourceNote, ...]:
