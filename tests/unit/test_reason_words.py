@@ -94,8 +94,11 @@ def test_assess_tells_flags_causes_and_the_first_steps_in_three_lines() -> None:
     flags, causes, plan = summary_lines(answer(CYST), TODAY.isoformat())
     assert flags.startswith("Red flags: Urgent: ")
     assert causes.startswith("May be: Cystic echinococcosis ")
-    assert plan.startswith("Next: Urgent: ")
-    assert "by 20" in plan
+    assert plan.startswith("Next: Urgent, by 20")
+    pressing = [item for item in answer(CYST).plan.items if item.urgency == "urgent"]
+    assert len(pressing) > 1
+    for item in pressing:
+        assert f"{due_text(item.due, TODAY.isoformat())}: {said(item.modality)}" in plan
 
 
 def test_without_flags_or_lesions_it_says_so() -> None:

@@ -171,7 +171,7 @@ REASON_PHRASES: dict[str, str] = {
     "line.plan": "Next: {words}.",
     "line.plan.none": "Next: the rules ask for nothing.",
     "line.cause": "{cause} {probability} ({low} to {high})",
-    "line.item": "{urgency}: {action} [{modality}; {interval}{due}]",
+    "line.item": "{urgency}, {when}: {modality}",
     "line.more": "and {count} more in the report",
     "line.warning": "Warning: {text}.",
 }

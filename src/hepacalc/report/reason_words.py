@@ -164,16 +164,11 @@ def cause_line(entry: CauseProbability) -> str:
 
 
 def item_line(item: PlanItem, today: str = "") -> str:
-    """Return one step of the plan in a line: urgency, action, how, when."""
-    due = due_text(item.due, today)
-    return text(
-        "line.item",
-        urgency=urgency_text(item.urgency),
-        action=said(item.action).rstrip("."),
-        modality=said(item.modality),
-        interval=said(item.interval),
-        due=f", {due}" if due else "",
-    )
+    """Return one step of the plan in a few words: ``Urgent, by 2026-12-06: ultrasound of the liver``."""
+    if item.urgency == "none":
+        return said(item.action).rstrip(".")
+    when = due_text(item.due, today) or said(item.interval)
+    return text("line.item", urgency=urgency_text(item.urgency), when=when, modality=said(item.modality))
 
 
 def joined(parts: Sequence[str]) -> str:
