@@ -98,6 +98,8 @@ def test_without_a_lesion_it_does_not_say_that_there_is_one() -> None:
         words = Text(html).text
         assert "No calcified lesion is known here" in words
         assert "What it may be" not in words
+        assert "What to do next" not in words
+        assert "What would be next, if there were a calcification" in words
         assert "None is reckoned: no lesion is known" in words
 
 

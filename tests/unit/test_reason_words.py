@@ -102,7 +102,8 @@ def test_assess_tells_flags_causes_and_the_first_steps_in_three_lines() -> None:
 
 
 def test_without_flags_or_lesions_it_says_so() -> None:
-    flags, causes, _ = summary_lines(answer(BLANK))
+    flags, causes, plan = summary_lines(answer(BLANK))
+    assert plan.startswith("Next, if there were one: ")
     assert flags == "Red flags: none raised."
     assert causes.startswith("If there were a calcification")
 

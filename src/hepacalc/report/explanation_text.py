@@ -85,7 +85,7 @@ def _weight(weight: WeightView) -> str:
 
 def _plan(view: ReasonView) -> Iterator[str]:
     plan = view.plan
-    yield text("plan.title").upper()
+    yield text("plan.title" if view.known else "plan.title.none").upper()
     if not plan.items:
         yield f"  {text('plan.none')}"
     for item in plan.items:

@@ -85,6 +85,7 @@ REASON_PHRASES: dict[str, str] = {
     "setting.line": "Starting point: {name} ({why}).",
     # plan
     "plan.title": "What to do next",
+    "plan.title.none": "What would be next, if there were a calcification",
     "plan.urgency": "When",
     "plan.action": "What",
     "plan.basis": "Basis",
@@ -169,6 +170,7 @@ REASON_PHRASES: dict[str, str] = {
     "line.causes": "May be: {words}.",
     "line.causes.none": "If there were a calcification, it would be: {words}.",
     "line.plan": "Next: {words}.",
+    "line.plan.if": "Next, if there were one: {words}.",
     "line.plan.none": "Next: the rules ask for nothing.",
     "line.cause": "{cause} {probability} ({low} to {high})",
     "line.item": "{urgency}, {when}: {modality}",

@@ -142,13 +142,15 @@ def summary_lines(reasoning: Reasoning, today: str = "") -> tuple[str, str, str]
     """Return flags, causes and the first step of the plan, a line each, for a terminal."""
     flags = "; ".join(f"{urgency_text(f.urgency)}: {said(f.text)}" for f in reasoning.plan.flags)
     first = "line.flags" if flags else "line.flags.none"
-    causes = "line.causes" if reasoning.lesions or reasoning.network == "fetal" else "line.causes.none"
+    known = bool(reasoning.lesions) or reasoning.network == "fetal"
+    causes = "line.causes" if known else "line.causes.none"
     leading = ", ".join(cause_line(entry) for entry in reasoning.differential.causes[:SHOWN_CAUSES])
     items = reasoning.plan.items
     steps = [item_line(item, today) for item in items if _is_pressing(item)] or [item_line(i, today) for i in items[:1]]
     if len(items) > len(steps) and steps:
         steps.append(text("line.more", count=len(items) - len(steps)))
-    plan = text("line.plan", words="; ".join(steps)) if steps else text("line.plan.none")
+    next_ = "line.plan" if known else "line.plan.if"
+    plan = text(next_, words="; ".join(steps)) if steps else text("line.plan.none")
     return text(first, words=flags), text(causes, words=leading), plan
 
 
