@@ -245,6 +245,9 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
         if height < field.follow_above and (reach_mm > 20 or region.mean() < TREE_FILL):
             # no brighter than blood and thin: a vessel, which need not be followed to its end
             break
+        if reach_mm > 20 and not scene.liver[peak]:
+            # it peaks beside the liver and is larger than a focus: a rib or bowel
+            break
     tight = tight_box(region)
     region, liver = region[tight], scene.liver[box][tight]
     start = [b.start + t.start for b, t in zip(box, tight, strict=True)]

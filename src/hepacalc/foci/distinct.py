@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.detect import Candidate
 from hepacalc.geometry import Slices3
 
@@ -73,15 +74,24 @@ def _alike(part: Candidate, whole: Candidate) -> bool:
 
 def _shares(part: Candidate, whole: Candidate) -> tuple[float, float]:
     """Return the share of a region that lies in another one, and the share that lies in it or next to it."""
-    low = [min(a.start, b.start - 1) for a, b in zip(part.box, whole.box, strict=True)]
     near = [(b.start - 1, b.stop + 1) for b in whole.box]
     if any(a.start >= n[1] or a.stop <= n[0] for a, n in zip(part.box, near, strict=True)):
         return 0.0, 0.0
-    shape = [max(a.stop, b.stop + 1) - s for a, b, s in zip(part.box, whole.box, low, strict=True)]
-    mine, other = _laid(part, low, shape), _laid(whole, low, shape)
-    size = max(float(mine.sum()), 1.0)
-    grown = ndimage.binary_dilation(other, np.ones((3, 3, 3)))
-    return float((mine & other).sum()) / size, float((mine & grown).sum()) / size
+    # only what lies in the part's own box and one voxel around it matters, however large the other one is
+    low = [a.start - 1 for a in part.box]
+    other = np.zeros([n + 2 for n in part.region.shape], bool)
+    common = [(max(b.start, s), min(b.stop, s + n)) for b, s, n in zip(whole.box, low, other.shape, strict=True)]
+    if any(first >= last for first, last in common):
+        return 0.0, 0.0
+    here = tuple(slice(first - s, last - s) for (first, last), s in zip(common, low, strict=True))
+    there = tuple(slice(first - b.start, last - b.start) for (first, last), b in zip(common, whole.box, strict=True))
+    other[here] = whole.region[there]
+    if not other.any():
+        return 0.0, 0.0
+    inner = (slice(1, -1), slice(1, -1), slice(1, -1))
+    grown = ndimage.maximum_filter(other, size=3)[inner]
+    size = max(float(part.region.sum()), 1.0)
+    return float((part.region & other[inner]).sum()) / size, float((part.region & grown).sum()) / size
 
 
 def _laid(candidate: Candidate, low: Sequence[int], shape: Sequence[int]) -> Mask:
@@ -125,6 +135,6 @@ def _cut(whole: Candidate, part: Candidate) -> Candidate | None:
         return None
     labels, _ = ndimage.label(region, np.ones((3, 3, 3)))
     region = np.asarray(labels == labels[at])
-    tight = ndimage.find_objects(region.astype(np.int8))[0]
+    tight = tight_box(region)
     box = tuple(slice(s + t.start, s + t.stop) for s, t in zip(low, tight, strict=True))
     return replace(whole, box=(box[0], box[1], box[2]), region=np.ascontiguousarray(region[tight]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +18,8 @@ from hepacalc.foci.join import LESION_KINDS, Draft, join_foci
 from hepacalc.foci.measure import measure_focus, measure_roughly, measure_surroundings
 from hepacalc.foci.mimics import Verdict, judge, judge_vessel
 from hepacalc.foci.pattern import classify_pattern
-from hepacalc.foci.resolution import in_plane_sigma_mm
-from hepacalc.foci.scene import Mask, Scene, look_at
+from hepacalc.foci.resolution import TYPICAL_SIGMA_MM, in_plane_sigma_mm
+from hepacalc.foci.scene import Mask, Scene, look_at, sharpened
 from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree
 from hepacalc.foci.window import Window, open_window
 from hepacalc.records import (
@@ -111,8 +112,12 @@ def find_foci(
     Raises:
         MeasurementError: the liver mask is empty.
     """
-    sigma = in_plane_sigma_mm(volume)
-    scene = look_at(volume, liver, sigma)
+    with ThreadPoolExecutor(2) as pool:
+        # NumPy and SciPy let go of the interpreter: two cores, two threads
+        asked = pool.submit(in_plane_sigma_mm, volume)
+        scene = look_at(volume, liver, TYPICAL_SIGMA_MM)
+        sigma = asked.result()
+    scene = sharpened(scene, sigma)
     blood = _blood(scene, phase, liver_vessel_hu)
     candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
     # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
@@ -120,7 +125,8 @@ def find_foci(
     blood = _raised(scene, blood, candidates)
     candidates = distinct(candidates, vessel_hu=blood.brightest_hu if blood.is_contrast else None)
     found, dropped = _keep(_judge_all(scene, candidates, blood))
-    drafts = [_measure(scene, item, calibration, blood, hilum_mm, agatston) for item in found]
+    with ThreadPoolExecutor(2) as pool:
+        drafts = list(pool.map(lambda item: _measure(scene, item, calibration, blood, hilum_mm, agatston), found))
     points = np.array([d.focus.centroid_mm for d in drafts], float).reshape(-1, 3)
     if locate is not None and drafts:
         places = locate(points)

@@ -13,7 +13,7 @@ from hepacalc.errors import UnsupportedGeometry
 from hepacalc.foci.skin_edges import estimate_psf
 from hepacalc.records import Volume
 
-__all__ = ["in_plane_sigma_mm"]
+__all__ = ["TYPICAL_SIGMA_MM", "in_plane_sigma_mm"]
 
 TYPICAL_SIGMA_MM = 0.75
 FEWEST_SKIN_EDGES = 40

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from hepacalc.foci.blocks import tight_box
 from hepacalc.geometry import Geometry, Reorientation, Slices3
 from hepacalc.records import LiverMask, Volume
 
-__all__ = ["NoiseCurve", "Scene", "bulk", "look_at"]
+__all__ = ["NoiseCurve", "Scene", "bulk", "look_at", "sharpened"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -128,6 +128,12 @@ def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float) -> Scene
         turn.geometry.shape, slice_axis,
         (sigma[0], sigma[1], sigma[2]), thickness, mean, spread, noise, curve, ceiling,
     )  # fmt: skip
+
+
+def sharpened(scene: Scene, sigma_in_plane_mm: float) -> Scene:
+    """Return the scene with another in-plane point spread (standard deviation in mm)."""
+    sigma = [s if axis == scene.slice_axis else sigma_in_plane_mm for axis, s in enumerate(scene.sigma_mm)]
+    return replace(scene, sigma_mm=(sigma[0], sigma[1], sigma[2]))
 
 
 def bulk(values: NDArray[np.floating]) -> tuple[float, float]:

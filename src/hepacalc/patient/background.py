@@ -16,7 +16,7 @@ __all__ = ["liver_background"]
 HBV_SHARE = 296 / (296 + 58)
 """Part of chronic viral hepatitis that is B: 296 of 354 million people in 2019 (WHO, Global progress report on HIV,
 viral hepatitis and sexually transmitted infections, 2021; from memory, not checked)."""
-LEFT_BY_DENIAL = 0.5
+LEFT_BY_DENIAL = 0.25
 LEFT_BY_IMAGE = 0.2
 LEFT_BY_STAGE = 0.05
 
