@@ -15,10 +15,10 @@ from hepacalc.reason.evidence import Evidence
 from hepacalc.reason.explain import explain
 from hepacalc.reason.lesions import combine_lesions
 from hepacalc.reason.network import network_of
-from hepacalc.reason.next_test import next_tests
+from hepacalc.reason.next_test import next_tests, option_of
 from hepacalc.reason.plan import make_plan
 from hepacalc.reason.reasoning import LesionReasoning, Reasoning, SourceNote, Term
-from hepacalc.reason.records import Change, Explanation, Finding, HarmProbability, LesionDifferentials, Plan
+from hepacalc.reason.records import Change, Explanation, Finding, HarmProbability, LesionDifferentials, Names, Plan
 from hepacalc.reason.redflags import forbidden_tests
 from hepacalc.reason.situation import FactValue, Situation, situation
 from hepacalc.records import Assessment, Measured
@@ -30,6 +30,14 @@ LEADING, OWN = 5, 3
 CT_BLOCKS = ("lesion", "extent", "density")
 """Blocks that this scan answers; what was typed in about them is kept, and used only where a person overrules."""
 OVERRULED = "a person says: "
+NOTHING_FOUND: Names = (
+    (
+        "en",
+        "No calcification was found in the liver on this scan: there is nothing to work up for it. What the scan "
+        "cannot show stands among the limits.",
+    ),
+    ("zh", "本次扫描未见肝内钙化，无需为此进一步检查；扫描的局限见报告。"),
+)
 
 
 def consult(
@@ -71,9 +79,16 @@ def consult(
         for test, reasons in forbidden_tests(situations, knowledge).items()
     }
     tests = next_tests(
-        together[worst], knowledge, setting=said.setting.id, forbidden=forbidden, found=combined.lesions[worst]
+        together[worst],
+        knowledge,
+        setting=said.setting.id,
+        options=[option_of(test) for test in knowledge.tests.values() if test.id not in _done(assessment)],
+        forbidden=forbidden,
+        found=combined.lesions[worst],
     )
     plan = make_plan(situations, knowledge, today=today.isoformat(), tests=tests)
+    if assessment is not None and not assessment.lesions:
+        plan = _nothing_found(plan, knowledge)
     told: list[LesionReasoning] = []
     for k, lesion in enumerate(ids):
         why = explain(together[k], knowledge, setting=said.setting.id, causes=_to_explain(k, combined))
@@ -100,6 +115,17 @@ def consult(
         terms=_terms(findings, spoken, changes, knowledge),
         knowledge_version=knowledge.version,
     )
+
+
+def _done(assessment: Assessment | None) -> tuple[str, ...]:
+    """Return the tests that this scan itself is."""
+    return ("noncontrast_ct",) if assessment is not None and not assessment.phase.is_contrast else ()
+
+
+def _nothing_found(plan: Plan, knowledge: Knowledge) -> Plan:
+    """Return the plan of a scan that shows no calcification: only what is judged apart from any focus stays."""
+    items = tuple(item for item in plan.items if knowledge.rules[item.rule].beside)
+    return replace(plan, flags=(), items=items, tests=(), stop=NOTHING_FOUND, questions=())
 
 
 def _to_explain(k: int, combined: LesionDifferentials) -> list[str]:
