@@ -49,6 +49,7 @@ class Guard:
     def __init__(self, *, as_json: bool = False, debug: bool = False) -> None:
         self._as_json = as_json
         self._debug = debug
+        self._asked_to_end = False
 
     def __enter__(self) -> Self:
         for stream in (sys.stdout, sys.stderr):
@@ -57,12 +58,15 @@ class Guard:
         if not self._debug:
             warnings.simplefilter("ignore")
         with contextlib.suppress(ValueError):  # not the main thread
-            signal.signal(signal.SIGTERM, _terminate)
+            signal.signal(signal.SIGTERM, self._terminate)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._asked_to_end:
+            # whatever it turned into on its way up (a module half imported, a helper process gone)
+            raise SystemExit(TERMINATED)
         if isinstance(error, HepacalcError):
             self._end(error.status.exit_status, error.code, type(error).__name__, error.message, error.hint)
         elif isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code == INTERRUPTED):
@@ -80,6 +84,11 @@ class Guard:
             if self._debug:
                 sys.excepthook(type(error), error, trace)
             self._end(INTERNAL, "GEN-00", "InternalError", f"something unexpected ({type(error).__name__}).", REPORT)
+
+    def _terminate(self, number: int, frame: FrameType | None) -> None:
+        """Leave in good order when asked to, so that half-written files are removed."""
+        self._asked_to_end = True
+        raise SystemExit(TERMINATED)
 
     def _flush(self, leaving: BaseException | None) -> None:
         """Find out now, and not at the end of Python, that nobody reads any more."""
@@ -103,11 +112,6 @@ class Guard:
                 sys.stdout.flush()
             sys.stderr.write(f"{code} {name}: {message} {hint}\n")
         raise SystemExit(status)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    """Leave in good order when asked to, so that half-written files are removed."""
-    raise SystemExit(TERMINATED)
 
 
 def _is_closed_pipe(error: BaseException | None) -> bool:

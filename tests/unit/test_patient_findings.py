@@ -200,7 +200,7 @@ def test_serology() -> None:
         ({"virus": {"hbsag": "negative"}}, [1, 58 / 354, 1]),
         ({"virus": {"hbsag": "negative", "anti_hcv": "negative"}}, [1, 0, 1]),
         ({"virus": {"anti_hcv": "positive", "hcv_rna": "negative"}}, [1, 296 / 354, 1]),
-        ({"conditions": {"chronic_hepatitis_b": "no", "chronic_hepatitis_c": "no"}}, [1, 0.5, 1]),
+        ({"conditions": {"chronic_hepatitis_b": "no", "chronic_hepatitis_c": "no"}}, [1, 0.25, 1]),
         ({"further": {"fibrosis": "cirrhosis"}}, [0, 0, 1]),
         ({"examinations": [{"modality": "ultrasound", "liver": "normal"}]}, [1, 1, 0.2]),
         ({"laboratory": [lab("hbv_dna", 20, "IU/mL")]}, [0, 1, 1]),
