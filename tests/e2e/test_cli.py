@@ -173,6 +173,8 @@ def test_stopped_half_way_leaves_nothing(patient, tmp_path, number, status):
     process = subprocess.Popen(
         command("assess", patient / "dicom", "-o", tmp_path / "o"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
+        # a shell that runs the tests in the background has it ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     time.sleep(2.0)
     os.killpg(process.pid, number)
