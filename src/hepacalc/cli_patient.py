@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hepacalc.errors import InvalidPatient, OutputError, UsageError
+from hepacalc.errors import OutputError, UsageError
 from hepacalc.terminal import write_line
 
 __all__ = ["patient"]
@@ -79,20 +79,9 @@ def _check(file: Path, *, as_json: bool) -> None:
 
 def _from_fhir(path: Path, output: Path | None) -> None:
     from hepacalc.patient.fhir_in import LARGEST_BUNDLE, patient_from_fhir
+    from hepacalc.patient.read import read_small_text
 
-    try:
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= LARGEST_BUNDLE else b""
-    except OSError as fault:
-        raise InvalidPatient(
-            f"the bundle cannot be read: {fault.strerror or 'no reason'}.", hint="Check the path."
-        ) from None
-    if size > LARGEST_BUNDLE:
-        raise InvalidPatient(f"the bundle has {size} bytes.", hint=f"At most {LARGEST_BUNDLE} are read.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidPatient("the bundle is not UTF-8 text.", hint="Save it as UTF-8.") from None
+    text = read_small_text(path, "the bundle", LARGEST_BUNDLE)
     found = patient_from_fhir(text, today=datetime.datetime.now(tz=datetime.UTC).astimezone().date())
     plain = found.patient.model_dump(exclude_unset=True, mode="json")
     _write(

@@ -151,7 +151,7 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         open_study(_zip(tmp_path / "b.zip", {str(k): b"x" for k in range(4)}))
 
 
-@pytest.mark.parametrize("name", ["../up", "/root/x", "a/../../b", "C:\\x", "in.zip", "more.tar.gz"])
+@pytest.mark.parametrize("name", ["../up", "/absolute/x", "a/../../b", "C:\\x", "in.zip", "more.tar.gz"])
 def test_members_that_leave_the_folder_or_are_archives(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnsafeArchive):
         open_study(_zip(tmp_path / "b.zip", {name: b"x"}))

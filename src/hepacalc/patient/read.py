@@ -15,7 +15,7 @@ from hepacalc.knowledge.yaml_in import read_yaml
 from hepacalc.patient.checks import check_patient
 from hepacalc.patient.schema import Patient
 
-__all__ = ["LARGEST_FILE", "load_json", "patient_from_data", "read_patient", "read_patient_file"]
+__all__ = ["LARGEST_FILE", "load_json", "patient_from_data", "read_patient", "read_patient_file", "read_small_text"]
 
 LARGEST_FILE = 5_000_000
 """Bytes; a patient file of this size is no patient file."""
@@ -35,20 +35,28 @@ def read_patient_file(path: Path, *, today: datetime.date) -> Patient:
     Raises:
         InvalidPatient: it cannot be read, or a field is wrong.
     """
+    return read_patient(read_small_text(path, "the patient file", LARGEST_FILE), today=today)
+
+
+def read_small_text(path: Path, what: str, largest: int) -> str:
+    """Return the text of a UTF-8 file of at most ``largest`` bytes; ``what`` names it in errors, its content never.
+
+    Raises:
+        InvalidPatient: it cannot be read, is larger, or is no UTF-8 text.
+    """
     try:
         size = path.stat().st_size
-        data = path.read_bytes() if size <= LARGEST_FILE else b""
+        data = path.read_bytes() if size <= largest else b""
     except OSError as fault:
         raise InvalidPatient(
-            f"the patient file cannot be read: {fault.strerror or 'unknown reason'}.", hint="Check the path."
+            f"{what} cannot be read: {fault.strerror or 'unknown reason'}.", hint="Check the path."
         ) from None
-    if size > LARGEST_FILE:
-        raise InvalidPatient(f"the patient file has {size} bytes.", hint=f"At most {LARGEST_FILE} are read.")
+    if size > largest:
+        raise InvalidPatient(f"{what} has {size} bytes.", hint=f"At most {largest} are read.")
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise InvalidPatient("the patient file is not UTF-8 text.", hint="Save it as UTF-8.") from None
-    return read_patient(text, today=today)
+        raise InvalidPatient(f"{what} is not UTF-8 text.", hint="Save it as UTF-8.") from None
 
 
 def read_patient(text: str, *, today: datetime.date) -> Patient:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hepacalc.errors import OutputError
-from hepacalc.report.folders import make_parents, open_up, told
+from hepacalc.report.folders import staged, told
 
 __all__ = ["filled_aside"]
 
@@ -25,22 +23,8 @@ def filled_aside(out: Path) -> Iterator[Path]:
         OutputError: it cannot be written, or holds something of the same name.
     """
     out = out.absolute()
-    with told(out):
-        exists = out.is_dir()
-        made = make_parents(out.parent)
-        stage = Path(tempfile.mkdtemp(prefix=".hepacalc-", suffix=".part", dir=out if exists else out.parent))
-        try:
-            yield stage
-            if exists:
-                _move_in(stage, out)
-            else:
-                open_up(stage)
-                stage.rename(out)
-            made.clear()
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-            for folder in made:
-                folder.rmdir()
+    with told(out), staged(out, lambda stage: _move_in(stage, out)) as stage:
+        yield stage
 
 
 def _move_in(stage: Path, out: Path) -> None:

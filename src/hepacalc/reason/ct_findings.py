@@ -35,7 +35,7 @@ SHAPES: dict[str, dict[str, float]] = {
     "capsular plaque": {"plaque": 1.0, "curvilinear": 0.3},
     "comma": {"comma": 1.0, "curvilinear": 0.25, "nodular": 0.15},
 }
-"""P(pattern measured | shape a radiologist would name), up to a factor: a judgement, from confusions on phantoms."""
+"""P(pattern measured | shape a radiologist would name), up to a factor: a judgement, not measured."""
 HOST_OF_SHAPE: dict[str, dict[str, float]] = {
     "septal_map": {"septa_capsule": 1.0},
     "branching": {"bile_duct": 1.0, "vessel": 0.5},

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hepacalc.errors import OutputError
 
-__all__ = ["make_parents", "open_up", "told"]
+__all__ = ["make_parents", "staged", "told"]
 
 _HINTS = {
     errno.ENOSPC: "The disk is full: free some space or choose another folder with -o.",
@@ -30,7 +32,7 @@ def make_parents(folder: Path) -> list[Path]:
     return missing
 
 
-def open_up(folder: Path) -> None:
+def _open_up(folder: Path) -> None:
     """Give a temporary folder, which nobody else may read, the rights of an ordinary one."""
     mask = os.umask(0)
     os.umask(mask)
@@ -50,3 +52,28 @@ def told(out: Path) -> Iterator[None]:
         reason = os.strerror(fault.errno) if fault.errno else str(fault)
         hint = _HINTS.get(fault.errno or 0, "Check the disk, or choose another folder with -o.")
         raise OutputError(f"The results cannot be written to {out}: {reason}.", hint=hint) from fault
+
+
+@contextmanager
+def staged(out: Path, settle: Callable[[Path], None]) -> Iterator[Path]:
+    """Give a hidden folder to write into; when the block ends well it becomes ``out``, else nothing is left of it.
+
+    Args:
+        out: absolute; made with its parents when it is not there.
+        settle: moves the content of the hidden folder into ``out`` where that is there already.
+    """
+    exists = out.is_dir()
+    made = make_parents(out.parent)
+    stage = Path(tempfile.mkdtemp(prefix=".hepacalc-", suffix=".part", dir=out if exists else out.parent))
+    try:
+        yield stage
+        if exists:
+            settle(stage)
+        else:
+            _open_up(stage)
+            stage.rename(out)
+        made.clear()
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        for folder in made:
+            folder.rmdir()

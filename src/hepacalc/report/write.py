@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 
 from hepacalc.errors import OutputError
 from hepacalc.records import Assessment
-from hepacalc.report.folders import make_parents, open_up, told
+from hepacalc.report.folders import staged, told
 from hepacalc.report.html import render_html
 from hepacalc.report.schema import document, document_json
 from hepacalc.report.tables import foci_csv_of
@@ -80,21 +79,8 @@ def write_files(
     out = Path(out_dir).absolute()
     with told(out):
         _refuse_strangers(out, names)
-        exists = out.is_dir()
-        made = make_parents(out.parent)
-        stage = Path(tempfile.mkdtemp(prefix=".hepacalc-", suffix=".part", dir=out if exists else out.parent))
-        try:
+        with staged(out, lambda stage: _replace_files(stage, out, names)) as stage:
             write(stage)
-            if exists:
-                _replace_files(stage, out, names)
-            else:
-                open_up(stage)
-                stage.rename(out)
-            made.clear()
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-            for folder in made:
-                folder.rmdir()
     return {name: out / name for name in names}
 
 
