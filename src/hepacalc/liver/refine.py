@@ -10,6 +10,7 @@ Reference: Grady 2005, Multilabel random walker image segmentation using prior m
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +65,12 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
         return Refined(start, True, 1.0, 0.0)
     dense = _embedded_dense(hu, start, step_mm)
     start = np.asarray(ndimage.binary_fill_holes(start | dense))
-    smooth = ndimage.median_filter(np.clip(hu, *RANGE_HU).astype(np.int16), size=3, mode="nearest").astype(np.float32)
-    inside_mm = (ndimage.distance_transform_edt(start) - 0.5) * step_mm
-    outside_mm = (ndimage.distance_transform_edt(~start) - 0.5) * step_mm
+    with ThreadPoolExecutor(2) as pool:
+        # SciPy lets go of the interpreter: the second core smooths while the first measures distances
+        smoothed = pool.submit(ndimage.median_filter, np.clip(hu, *RANGE_HU).astype(np.int16), 3, mode="nearest")
+        inside_mm = (ndimage.distance_transform_edt(start) - 0.5) * step_mm
+        outside_mm = (ndimage.distance_transform_edt(~start) - 0.5) * step_mm
+        smooth = smoothed.result().astype(np.float32)
     depth = np.where(start, inside_mm, -outside_mm).astype(np.float32)
 
     core = depth > 8
@@ -276,15 +280,20 @@ def _tidy(mask: Mask, fat: Mask, regain: Mask, bright: Mask, step_mm: float) -> 
 
 def _erode_dilate(mask: Mask, radius: int, *, opening: bool) -> Mask:
     """Open or close with a ball of ``radius`` voxels by distance transforms; the border counts as background."""
-    padded = np.pad(mask, radius + 1)
+    found = ndimage.find_objects(mask.view(np.int8))
+    if not found:
+        return mask.copy()
+    # neither reaches beyond the box of the mask, so the distances need not either
+    padded = np.pad(mask[found[0]], radius + 1)
     if opening:
         core = ndimage.distance_transform_edt(padded) > radius
-        out = ndimage.distance_transform_edt(~core) <= radius
+        result = ndimage.distance_transform_edt(~core) <= radius
     else:
         big = ndimage.distance_transform_edt(~padded) <= radius
-        out = ndimage.distance_transform_edt(big) > radius
-    inner = tuple(slice(radius + 1, -radius - 1) for _ in range(3))
-    return np.asarray(out[inner])
+        result = ndimage.distance_transform_edt(big) > radius
+    out = np.zeros(mask.shape, bool)
+    out[found[0]] = result[tuple(slice(radius + 1, -radius - 1) for _ in range(3))]
+    return out
 
 
 def _ball(radius: int) -> Mask:
