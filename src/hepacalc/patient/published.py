@@ -8,6 +8,7 @@ from typing import Any
 from hepacalc.patient.analytes import ANALYTES, SOURCES, units_of
 from hepacalc.patient.schema import SCHEMA_VERSION, Patient
 from hepacalc.patient.vocabulary import SEROLOGY
+from hepacalc.report.schema import schema_table
 
 __all__ = ["patient_markdown", "patient_schema", "patient_schema_text"]
 
@@ -90,21 +91,12 @@ def _untitled(node: Any) -> Any:
 def patient_markdown() -> str:
     """Return the tables of ``docs/reference/patient.md``."""
     schema = patient_schema()
-    parts = [_table("patient", schema)]
-    parts += [_table(name, part) for name, part in schema["$defs"].items() if "properties" in part]
+    parts = [schema_table("patient", schema, type_of=_type)]
+    parts += [schema_table(name, part, type_of=_type) for name, part in schema["$defs"].items() if "properties" in part]
     answer = next(one for one in schema["$defs"]["answer"]["anyOf"] if "properties" in one)
-    parts.append(_table("answer", answer, "`yes`, `no` or `not_asked` alone, or an object:"))
+    parts.append(schema_table("answer", answer, about="`yes`, `no` or `not_asked` alone, or an object:", type_of=_type))
     parts += [_values(), _tests()]
     return "\n".join(parts)
-
-
-def _table(name: str, part: dict[str, Any], about: str = "") -> str:
-    text = about or " ".join(part.get("description", "").split())
-    lines = [f"## {name}", "", text, "", "| field | type | meaning |", "|---|---|---|"]
-    for field, item in part["properties"].items():
-        meaning = item.get("description", "").replace("|", "\\|")
-        lines.append(f"| `{field}` | {_type(item)} | {meaning} |")
-    return "\n".join([*lines, ""])
 
 
 def _type(about: dict[str, Any]) -> str:

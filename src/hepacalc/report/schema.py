@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -12,7 +13,16 @@ from hepacalc.errors import OutputError
 from hepacalc.records import MEASUREMENTS, Assessment
 from hepacalc.report.numbers import significant
 
-__all__ = ["SCHEMA_VERSION", "clean", "document", "document_json", "load_schema", "plain_text", "schema_markdown"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "clean",
+    "document",
+    "document_json",
+    "load_schema",
+    "plain_text",
+    "schema_markdown",
+    "schema_table",
+]
 
 SCHEMA_VERSION = "1.1"
 """Version of ``assessment.json``: the first number changes when a field goes or changes its meaning."""
@@ -65,16 +75,27 @@ def plain_text(value: str) -> str:
 def schema_markdown() -> str:
     """Return the tables of ``docs/reference/assessment-json.md``, made from the schema."""
     schema = load_schema()
-    parts = [_table("assessment", schema)]
-    parts += [_table(name, part) for name, part in schema["$defs"].items() if "properties" in part]
+    parts = [schema_table("assessment", schema)]
+    parts += [schema_table(name, part) for name, part in schema["$defs"].items() if "properties" in part]
     return "\n".join(parts)
 
 
-def _table(name: str, part: dict[str, Any]) -> str:
-    lines = [f"## {name}", "", part.get("description", ""), "", "| field | type | meaning |", "|---|---|---|"]
-    for field, about in part["properties"].items():
-        meaning = about.get("description", "").replace("|", "\\|")
-        lines.append(f"| `{field}` | {_type(about)} | {meaning} |")
+def schema_table(
+    name: str, part: dict[str, Any], *, about: str = "", type_of: Callable[[dict[str, Any]], str] | None = None
+) -> str:
+    """Return the Markdown table of the fields of one part of a JSON Schema.
+
+    Args:
+        name: its heading.
+        part: with ``properties``.
+        about: what is said of it; its description when empty.
+        type_of: tells the type of a field in words.
+    """
+    text = about or " ".join(part.get("description", "").split())
+    lines = [f"## {name}", "", text, "", "| field | type | meaning |", "|---|---|---|"]
+    for field, item in part["properties"].items():
+        meaning = item.get("description", "").replace("|", "\\|")
+        lines.append(f"| `{field}` | {(type_of or _type)(item)} | {meaning} |")
     return "\n".join([*lines, ""])
 
 
