@@ -12,6 +12,18 @@ import typer
 
 from hepacalc.cli_evaluate import evaluate
 from hepacalc.cli_explain import explain
+from hepacalc.cli_export import (
+    Deidentify,
+    Language,
+    LanguageChoice,
+    PatientId,
+    SegType,
+    SegTypeChoice,
+    export,
+    export_context,
+    told_files,
+    with_source,
+)
 from hepacalc.cli_knowledge import knowledge
 from hepacalc.cli_patient import patient
 from hepacalc.errors import UsageError
@@ -124,6 +136,16 @@ def assess(
     agatston: Annotated[
         bool, typer.Option("--agatston", help="Also give an Agatston-like score (not on contrast).")
     ] = False,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            "--write", metavar="FORMATS", help="Also write, with commas: seg, sr, ko, fhir, pdf, text, sheet, ics."
+        ),
+    ] = None,
+    language: Language = LanguageChoice.EN,
+    deidentify: Deidentify = False,
+    patient_id: PatientId = None,
+    seg_type: SegType = SegTypeChoice.LABELMAP,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print assessment.json, or the error, on standard output.")
     ] = False,
@@ -135,8 +157,11 @@ def assess(
     if own_knowledge is not None and person is None:
         raise UsageError("--knowledge changes nothing without --patient.", hint="Give --patient FILE too.")
     import hepacalc
-    from hepacalc.report import check_writable, document, document_json, write_outputs
+    from hepacalc.report import check_writable, write_outputs
+    from hepacalc.report.writers import get_writers
 
+    writers = () if formats is None else get_writers(formats)
+    context = export_context(language, deidentify, patient_id, seg_type)
     check_writable(out)
     with show_progress() as progress:
         found = hepacalc.assess(
@@ -145,11 +170,13 @@ def assess(
         )  # fmt: skip
         if progress:
             progress("writing the report", 0.0)
-        paths = write_outputs(found, out)
+        context = with_source(context, study, found.volume, writers)
+        paths = write_outputs(found, out, writers=writers, context=context)
     if as_json:
-        sys.stdout.write(document_json(document(found)))
+        sys.stdout.write(paths["assessment.json"].read_text("utf-8"))
     else:
         print_assessment(found, paths["report.html"])
+        told_files(writers, found, paths)
 
 
 @app.command()
@@ -191,7 +218,7 @@ def phantom(
     write_line(f"Scan:  {scan}\nTruth: {out / 'truth.json'}")
 
 
-for command in (explain, patient, evaluate):
+for command in (export, explain, patient, evaluate):
     app.command()(command)
 app.add_typer(knowledge)
 

@@ -12,7 +12,9 @@
     │   ├── DamagedFile            IN-06   truncated, bit-flipped or undecodable
     │   ├── UnsafeArchive          IN-07   zip bomb, path traversal, encrypted
     │   ├── InvalidPixelValues     IN-08   NaN, infinite, not a CT number
-    │   └── InvalidPatient         IN-09   a field of the patient file is wrong or contradicts another
+    │   ├── InvalidPatient         IN-09   a field of the patient file is wrong or contradicts another
+    │   ├── InvalidAssessment      IN-11   a stored assessment is damaged or of another version
+    │   └── OtherStudy             IN-12   two things that belong to different studies or patients
     ├── GeometryError              where the voxels lie cannot be trusted
     │   ├── TooFewSlices           GEO-01
     │   ├── InconsistentSlices     GEO-02  sizes, orientations or positions disagree
@@ -47,6 +49,7 @@ __all__ = [
     "HepacalcError",
     "InconsistentSlices",
     "InputError",
+    "InvalidAssessment",
     "InvalidCalibration",
     "InvalidLiverMask",
     "InvalidOverlay",
@@ -59,6 +62,7 @@ __all__ = [
     "NoSuitableSeries",
     "NoUsableLiver",
     "NotAStudy",
+    "OtherStudy",
     "OutputError",
     "SegmenterUnavailable",
     "SeriesNotFound",
@@ -177,6 +181,21 @@ class InvalidPatient(InputError):
     """
 
     code = "IN-09"
+
+
+class InvalidAssessment(InputError):
+    """A stored assessment is damaged, of another version, or its masks do not fit it."""
+
+    code = "IN-11"
+
+
+class OtherStudy(InputError):
+    """Two things that are to be used together belong to different studies or patients.
+
+    The message shows both UIDs, never names.
+    """
+
+    code = "IN-12"
 
 
 class GeometryError(HepacalcError):

@@ -518,10 +518,12 @@ class Assessment:
 def _plain(value: Any) -> Any:
     """Turn records, tuples and NumPy scalars into JSON values; pairs of (name, value) into objects."""
     if isinstance(value, Geometry):
+        # the spacing is that of the rounded steps, so that what is read back says the same again
+        stored = Geometry(value.shape, value.affine.round(6))
         return {
             "shape_zyx": list(value.shape),
-            "spacing_zyx_mm": [round(s, 6) for s in value.spacing_mm],
-            "affine_zyx_to_lps_mm": [[round(float(v), 6) for v in row] for row in value.affine],
+            "spacing_zyx_mm": [round(s, 6) for s in stored.spacing_mm],
+            "affine_zyx_to_lps_mm": [[float(v) for v in row] for row in stored.affine],
         }
     if hasattr(value, "__dataclass_fields__"):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}

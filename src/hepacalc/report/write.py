@@ -1,7 +1,7 @@
 """The files that come out: all of them, or none.
 
 Everything is written into a hidden folder first and moved into place at the end. Files of somebody else
-in the output folder are left alone.
+in the output folder are left alone; files beside the five of every assessment are told apart by ``exports.json``.
 """
 
 from __future__ import annotations
@@ -11,19 +11,23 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from hepacalc.errors import OutputError
+from hepacalc.interop.uids import headers_without_identity, without_identity
 from hepacalc.records import Assessment
+from hepacalc.report.exports import MANIFEST, assessment_digest, manifest_json, owned_files
 from hepacalc.report.folders import staged, told
 from hepacalc.report.html import render_html
 from hepacalc.report.schema import document, document_json
 from hepacalc.report.tables import foci_csv_of
+from hepacalc.report.writers import ExportContext, SourceStudy, Writer
 from hepacalc.study import write_mask_nifti
 
-__all__ = ["OUTPUTS", "check_writable", "write_files", "write_outputs"]
+__all__ = ["OUTPUTS", "check_writable", "prepared", "write_exports", "write_files", "write_outputs"]
 
 OUTPUTS = ("assessment.json", "foci.csv", "liver.nii.gz", "foci.nii.gz", "report.html")
 """Names of the files in the output folder."""
@@ -43,24 +47,100 @@ def check_writable(out_dir: str | os.PathLike[str], names: Sequence[str] = OUTPU
     out = Path(out_dir).absolute()
     with told(out):
         _refuse_strangers(out, names)
+        owned_files(out, ())
         place = _nearest_folder(out)
         Path(tempfile.mkdtemp(prefix=".hepacalc-", dir=place)).rmdir()
 
 
-def write_outputs(assessment: Assessment, out_dir: str | os.PathLike[str]) -> dict[str, Path]:
+def write_outputs(
+    assessment: Assessment,
+    out_dir: str | os.PathLike[str],
+    *,
+    writers: Sequence[Writer] = (),
+    context: ExportContext | None = None,
+) -> dict[str, Path]:
     """Write all files of an assessment to ``out_dir`` and return their paths by name.
 
-    Earlier results of ours in ``out_dir`` are replaced; other files stay. When anything fails, ``out_dir`` is
-    as it was before.
+    Earlier results of ours in ``out_dir`` are replaced, and what was exported beside them is taken away; other files
+    stay. When anything fails, ``out_dir`` is as it was before.
 
     Args:
         assessment: what to write.
         out_dir: folder; made with its parents when it is not there.
+        writers: further formats, from :func:`hepacalc.report.writers.get_writers`.
+        context: language, headers of the scan, and whether identity is left out.
 
     Raises:
         OutputError: it cannot be written, or a number is not finite.
+        HepacalcError: what a writer raises.
     """
-    return write_files(out_dir, OUTPUTS, lambda stage: _write_files(assessment, stage))
+    shown, context = prepared(assessment, context or ExportContext())
+
+    def write(stage: Path) -> None:
+        _write_files(shown, stage)
+        _write_formats(shown, stage, writers, context)
+
+    return _write_all(shown, shown, Path(out_dir).absolute(), OUTPUTS, writers, write)
+
+
+def write_exports(
+    assessment: Assessment, out_dir: str | os.PathLike[str], writers: Sequence[Writer], context: ExportContext
+) -> dict[str, Path]:
+    """Write further formats of an assessment to ``out_dir`` and return their paths by name; as :func:`write_outputs`.
+
+    Files that an earlier export of the same assessment left there stay; those of another one are taken away.
+
+    Raises:
+        OutputError: it cannot be written, or the folder holds files of somebody else under these names.
+        HepacalcError: what a writer raises.
+    """
+    shown, context = prepared(assessment, context)
+    out = Path(out_dir).absolute()
+    return _write_all(assessment, shown, out, (), writers, lambda stage: _write_formats(shown, stage, writers, context))
+
+
+def prepared(assessment: Assessment, context: ExportContext) -> tuple[Assessment, ExportContext]:
+    """Return what a writer gets: without identity where that was asked for, else as it is."""
+    if not context.deidentify:
+        return assessment, context
+    source = context.source and SourceStudy(headers_without_identity(context.source.datasets))
+    return without_identity(assessment), replace(context, source=source)
+
+
+def _write_all(
+    stored: Assessment,
+    shown: Assessment,
+    out: Path,
+    base: Sequence[str],
+    writers: Sequence[Writer],
+    write: Callable[[Path], None],
+) -> dict[str, Path]:
+    """Let ``write`` fill a hidden folder with the files ``base`` and those of ``writers``; move them in, or none.
+
+    ``stored`` is what ``assessment.json`` holds, ``shown`` what the writers get.
+    """
+    extra = [name for writer in writers for name in writer.files(shown)]
+    clash = {name for name in extra if extra.count(name) > 1 or name in (*OUTPUTS, MANIFEST)}
+    if clash:
+        raise OutputError(f"two formats write {', '.join(sorted(clash))}.", hint="Please report this.")
+    with told(out):
+        _refuse_strangers(out, base)
+        earlier = owned_files(out, [*extra, MANIFEST] if extra else [])
+        digest = assessment_digest(stored)
+        kept = dict(earlier.files) if earlier.assessment == digest and not base else {}
+        stale = [name for name in earlier.names if name not in kept]
+        names = [*base, *extra, *([MANIFEST] if extra else [])]
+        with staged(out, lambda stage: _replace_files(stage, out, names, stale)) as stage:
+            write(stage)
+            if extra:
+                text = manifest_json(stored.run, digest, kept, stage, extra)
+                (stage / MANIFEST).write_text(text, "utf-8", newline="\n")
+    return {name: out / name for name in names}
+
+
+def _write_formats(assessment: Assessment, stage: Path, writers: Sequence[Writer], context: ExportContext) -> None:
+    for writer in writers:
+        writer.write(assessment, stage, context)
 
 
 def write_files(
@@ -79,7 +159,7 @@ def write_files(
     out = Path(out_dir).absolute()
     with told(out):
         _refuse_strangers(out, names)
-        with staged(out, lambda stage: _replace_files(stage, out, names)) as stage:
+        with staged(out, lambda stage: _replace_files(stage, out, names, ())) as stage:
             write(stage)
     return {name: out / name for name in names}
 
@@ -94,17 +174,18 @@ def _write_files(assessment: Assessment, stage: Path) -> None:
     (stage / "report.html").write_text(render_html(assessment), "utf-8", newline="\n")
 
 
-def _replace_files(stage: Path, out: Path, names: Sequence[str]) -> None:
-    """Move the staged files over the old ones; put the old ones back when one cannot be moved."""
+def _replace_files(stage: Path, out: Path, names: Sequence[str], stale: Sequence[str]) -> None:
+    """Move the staged files over the old ones, take stale ones away; put the old back when one cannot be moved."""
     old = stage / "old"
     old.mkdir()
     moved: list[str] = []
     try:
-        for name in names:
+        for name in (*names, *(name for name in stale if name not in names)):
             if (out / name).exists():
                 (out / name).rename(old / name)
             moved.append(name)
-            (stage / name).rename(out / name)
+            if name in names:
+                (stage / name).rename(out / name)
     except OSError:
         for name in moved:
             if (old / name).exists():

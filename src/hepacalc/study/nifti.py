@@ -35,7 +35,7 @@ from hepacalc.study.hounsfield import Hu, set_padding
 from hepacalc.study.stack import MIN_SLICES
 from hepacalc.study.tilt import labels_to_source, straighten
 
-__all__ = ["read_nifti_labels", "read_nifti_volume", "write_mask_nifti"]
+__all__ = ["guess_slice_axis", "read_nifti_labels", "read_nifti_volume", "write_mask_nifti"]
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MAX_HU = 1e5
@@ -72,7 +72,7 @@ def read_nifti_volume(path: Path | str, *, progress: Progress | None = None) -> 
                 "along each axis.",
                 hint="Give the whole scan.",
             )
-        axis = _slice_axis(geometry)
+        axis = guess_slice_axis(geometry)
         try:
             hu = _read_hu(path, image, np.dtype(np.int16), progress)
         except _NotIntegral:
@@ -229,7 +229,7 @@ def _affine(image: Any) -> NDArray[np.float64]:
     raise missing
 
 
-def _slice_axis(geometry: Geometry) -> int:
+def guess_slice_axis(geometry: Geometry) -> int:
     """Guess the axis of the slices, which NIfTI does not keep.
 
     The axis whose spacing differs from two equal ones; of three different spacings the largest; of three

@@ -7,6 +7,7 @@ are added so that nothing is cut off.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,9 @@ from hepacalc.errors import GridMismatch, UnsupportedGeometry
 from hepacalc.geometry import Geometry
 from hepacalc.study.hounsfield import AIR_HU
 
-__all__ = ["Straight", "labels_to_source", "straighten"]
+__all__ = ["Straight", "labels_from_source", "labels_to_source", "straighten"]
 
+_HALF = 1e-3
 FloatArray = NDArray[np.float64]
 Hu = NDArray[np.int16] | NDArray[np.float32]
 
@@ -133,6 +135,45 @@ def labels_to_source(labels: NDArray[Any], source: Geometry, axis: int) -> NDArr
     out = np.zeros(source.shape, labels.dtype)
     first, second = layout.planes
     for k, (target, plane) in enumerate(zip(np.moveaxis(out, axis, 0), np.moveaxis(labels, axis, 0), strict=True)):
-        a, b = (round(float(s)) for s in layout.shifts[k])
+        a, b = (_nearest(float(s)) for s in layout.shifts[k])
         target[...] = plane[a : a + source.shape[first], b : b + source.shape[second]]
     return out
+
+
+def labels_from_source(labels: NDArray[Any], source: Geometry, straight: Geometry, axis: int) -> NDArray[Any]:
+    """Carry a label map from a sheared grid to the orthogonal one; undoes :func:`labels_to_source`.
+
+    Args:
+        labels: ``(z, y, x)`` on ``source``.
+        source: sheared grid.
+        straight: the grid that :func:`straighten` made from it.
+        axis: array axis along which slices were taken.
+
+    Raises:
+        GridMismatch: ``labels`` has another shape, or the slices of one grid do not lie in those of the other.
+    """
+    if labels.shape != source.shape:
+        raise GridMismatch(
+            f"A label map of shape {source.shape} is wanted, but it has shape {labels.shape}.",
+            hint="Give the map on the grid of the scan's files.",
+        )
+    count = source.shape[axis]
+    first, second = (a for a in range(3) if a != axis)
+    index = np.zeros((count, 3))
+    index[:, axis] = np.arange(count)
+    corners = straight.to_index(source.to_world(index))
+    room = np.array([straight.shape[a] - source.shape[a] for a in (first, second)])
+    shifts = np.array([[_nearest(float(corner[a])) for a in (first, second)] for corner in corners])
+    fits = straight.shape[axis] == count and np.abs(corners[:, axis] - index[:, axis]).max() < 0.1
+    if not fits or (shifts < 0).any() or (shifts > room).any():
+        raise GridMismatch("The slices of the two grids do not lie in each other.", hint="Give masks of this scan.")
+    out = np.zeros(straight.shape, labels.dtype)
+    for k, (target, plane) in enumerate(zip(np.moveaxis(out, axis, 0), np.moveaxis(labels, axis, 0), strict=True)):
+        a, b = shifts[k]
+        target[a : a + source.shape[first], b : b + source.shape[second]] = plane
+    return out
+
+
+def _nearest(shift: float) -> int:
+    """Round to whole pixels, halves down even where a file kept fewer digits, so that both ways agree."""
+    return math.ceil(shift - 0.5 - _HALF)

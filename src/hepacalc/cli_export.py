@@ -1,0 +1,149 @@
+"""``hepacalc export``: further formats of a stored assessment; and what ``assess`` needs to write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hepacalc.errors import UsageError
+from hepacalc.terminal import write_line
+
+if TYPE_CHECKING:
+    from hepacalc.records import Assessment, Volume
+    from hepacalc.report.writers import ExportContext, Writer
+
+__all__ = [
+    "Deidentify",
+    "Language",
+    "PatientId",
+    "SegType",
+    "export",
+    "export_context",
+    "told_files",
+    "with_source",
+]
+
+
+class LanguageChoice(StrEnum):
+    """Languages of texts for readers."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+class SegTypeChoice(StrEnum):
+    """Kinds of DICOM SEG."""
+
+    LABELMAP = "labelmap"
+    BINARY = "binary"
+
+
+Language = Annotated[LanguageChoice, typer.Option("--lang", help="Language of texts for readers.")]
+SegType = Annotated[SegTypeChoice, typer.Option("--seg-type", help="Kind of DICOM SEG.")]
+Deidentify = Annotated[bool, typer.Option("--deidentify", help="Leave out identity: UIDs are mapped.")]
+PatientId = Annotated[
+    str | None,
+    typer.Option("--patient-id", metavar="ID", help="Identifier for FHIR: VALUE or SYSTEM|VALUE; else a pseudonym."),
+]
+
+
+def export(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder that hepacalc assess wrote.", show_default=False)],
+    write: Annotated[
+        str,
+        typer.Option(
+            "--write",
+            metavar="FORMATS",
+            help="With commas: seg, sr, ko, fhir, pdf, text, sheet, ics.",
+            show_default=False,
+        ),
+    ],
+    study: Annotated[
+        Path | None, typer.Option(metavar="STUDY", help="The scan that was assessed: for seg, sr, ko and pdf.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the files; OUT when left out.")
+    ] = None,
+    language: Language = LanguageChoice.EN,
+    deidentify: Deidentify = False,
+    patient_id: PatientId = None,
+    seg_type: SegType = SegTypeChoice.LABELMAP,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Write further formats of a stored assessment, without assessing the scan again."""
+    from hepacalc.interop.uids import is_without_identity
+    from hepacalc.report.stored import read_stored
+    from hepacalc.report.write import check_writable, write_exports
+    from hepacalc.report.writers import get_writers
+
+    writers = get_writers(write)
+    lacking = [writer.name for writer in writers if writer.needs_source]
+    if lacking and study is None:
+        raise UsageError(
+            f"{', '.join(lacking)} cannot be written without the scan.", hint="Give it with --study STUDY."
+        )
+    target = folder or out
+    check_writable(target, ())
+    assessment = read_stored(out)
+    deidentify = deidentify or is_without_identity(assessment)
+    if study is not None:
+        assessment = _scan_again(assessment, study)
+    context = export_context(language, deidentify, patient_id, seg_type)
+    if study is not None:
+        context = with_source(context, study, assessment.volume, writers)
+    told_files(writers, assessment, write_exports(assessment, target, writers, context))
+
+
+def export_context(
+    language: LanguageChoice, deidentify: bool, patient_id: str | None, seg_type: SegTypeChoice
+) -> ExportContext:
+    """Return what writers are told, before the scan is read.
+
+    Raises:
+        UsageError: an identifier that is to be left out.
+    """
+    from hepacalc.report.writers import ExportContext
+
+    if deidentify and patient_id is not None:
+        raise UsageError("--deidentify leaves out identity, --patient-id gives one.", hint="Give one of the two.")
+    return ExportContext(
+        language="zh" if language is LanguageChoice.ZH else "en",
+        deidentify=deidentify,
+        segmentation_type="BINARY" if seg_type is SegTypeChoice.BINARY else "LABELMAP",
+        patient_id=patient_id,
+    )
+
+
+def with_source(context: ExportContext, study: Path, volume: Volume, writers: Sequence[Writer]) -> ExportContext:
+    """Return the context with the headers of the scan, where a writer needs them."""
+    from hepacalc.report.writers import SourceStudy
+    from hepacalc.study.source import read_headers
+
+    if not any(writer.needs_source for writer in writers):
+        return context
+    return replace(context, source=SourceStudy(read_headers(study, volume)))
+
+
+def told_files(writers: Sequence[Writer], assessment: Assessment, paths: dict[str, Path]) -> None:
+    """Say which files were written, and for which format there was nothing to write."""
+    for writer in writers:
+        names = writer.files(assessment)
+        write_line(f"{writer.name}: {', '.join(str(paths[name]) for name in names) or 'nothing to write'}")
+
+
+def _scan_again(assessment: Assessment, study: Path) -> Assessment:
+    """Return a stored assessment with its scan read again."""
+    from hepacalc.interop.uids import is_without_identity
+    from hepacalc.report.stored import with_scan
+    from hepacalc.study import open_study
+
+    # NIfTI has a file name in place of a UID, and may have another now; a mapped UID is that of no series
+    has_uid = assessment.acquisition.series_instance_uid is not None and not is_without_identity(assessment)
+    series = assessment.series.chosen.series_instance_uid if has_uid else None
+    volume, _ = open_study(study, series=series, allow_gaps=True)
+    return with_scan(assessment, volume)

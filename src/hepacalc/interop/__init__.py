@@ -1,0 +1,1 @@
+"""Objects for other systems: DICOM, FHIR, calendars."""

@@ -1,0 +1,124 @@
+"""Follow-up dates as an iCalendar file: one all-day event for each step of the plan that has a date.
+
+It carries no identity: whoever takes it into a calendar knows whose it is. UIDs come from the study and the rule, so
+that a later file replaces the events of an earlier one.
+
+Reference: RFC 5545 (3.1 content lines and folding, 3.3.11 TEXT, 3.6.1 VEVENT).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
+
+from hepacalc.interop.uids import mapped_uid
+from hepacalc.reason.reasoning import Reasoning
+from hepacalc.reason.records import Names, PlanItem
+from hepacalc.records import Assessment
+from hepacalc.report.schema import plain_text
+from hepacalc.report.writers import ExportContext
+
+__all__ = ["CalendarWriter", "calendar_text"]
+
+_OCTETS = 75
+_NOTES = {
+    "en": "hepacalc: decision support, not reviewed by clinicians; a doctor decides.",
+    "zh": "hepacalc:决策支持,未经临床医生审核;由医生决定。",
+}
+_WINDOW = {"en": "Between {first} and {last}.", "zh": "{first} 至 {last} 之间。"}
+_BY = {"en": " (by {last})", "zh": "({last} 前)"}
+_PRIORITY = {"emergency": 1, "urgent": 3, "soon": 5, "routine": 7}
+
+
+class CalendarWriter:
+    """Writes ``followup.ics``; nothing when no step of the plan has a date."""
+
+    name = "ics"
+    needs_source = False
+
+    def files(self, assessment: Assessment) -> tuple[str, ...]:
+        """Return the name of the file, or nothing when no step has a date."""
+        return ("followup.ics",) if _dated(assessment) else ()
+
+    def write(self, assessment: Assessment, folder: Path, context: ExportContext) -> None:
+        """Write the file when there is a date."""
+        for name in self.files(assessment):
+            (folder / name).write_bytes(calendar_text(assessment, context.language).encode("utf-8"))
+
+
+def calendar_text(assessment: Assessment, language: str = "en") -> str:
+    """Return the calendar as text with CRLF line ends.
+
+    An event lies on the first day of a step's window; its title gives the last day, its text the whole window.
+
+    Args:
+        assessment: with a reasoning whose plan has dates.
+        language: ``en`` or ``zh``.
+    """
+    stamp = f"{datetime.fromisoformat(assessment.run.created).astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    study = assessment.acquisition.study_instance_uid
+    origin = mapped_uid(study) if study else assessment.run.created
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        f"PRODID:-//hepacalc//hepacalc {_escaped(assessment.run.hepacalc_version)}//EN",
+        "CALSCALE:GREGORIAN",
+        "METHOD:PUBLISH",
+    ]
+    for item, (first, last) in _dated(assessment):
+        lines += _event(item, first, last, stamp, f"{uuid5(NAMESPACE_OID, f'{origin}:{item.rule}')}", language)
+    return "".join(_folded(line) for line in [*lines, "END:VCALENDAR"])
+
+
+def _dated(assessment: Assessment) -> list[tuple[PlanItem, tuple[str, str]]]:
+    """Return the steps of the plan that have a date."""
+    reasoning = assessment.reasoning
+    if not isinstance(reasoning, Reasoning):
+        return []
+    return [(item, item.due) for item in reasoning.plan.items if item.due is not None]
+
+
+def _event(item: PlanItem, first: str, last: str, stamp: str, uid: str, language: str) -> list[str]:
+    start = date.fromisoformat(first)
+    window = _WINDOW[language].format(first=first, last=last) if last != first else first
+    # why it is asked for stands in the report: a calendar is read without anybody to explain a probability
+    parts = [_said(item.action, language), _said(item.modality, language), _said(item.interval, language), window]
+    head = _said(item.action, language) + (_BY[language].format(last=last) if last != first else "")
+    return [
+        "BEGIN:VEVENT",
+        f"UID:{uid}",
+        f"DTSTAMP:{stamp}",
+        f"DTSTART;VALUE=DATE:{start:%Y%m%d}",
+        f"DTEND;VALUE=DATE:{start + timedelta(days=1):%Y%m%d}",
+        f"SUMMARY;LANGUAGE={language}:{_escaped(head)}",
+        f"DESCRIPTION;LANGUAGE={language}:{_escaped(chr(10).join([*filter(None, parts), _NOTES[language]]))}",
+        *([f"PRIORITY:{_PRIORITY[item.urgency]}"] if item.urgency in _PRIORITY else []),
+        "STATUS:TENTATIVE",
+        "TRANSP:TRANSPARENT",
+        "END:VEVENT",
+    ]
+
+
+def _said(names: Names, language: str) -> str:
+    found = dict(names)
+    return found.get(language) or found.get("en", "")
+
+
+def _escaped(text: str) -> str:
+    """Return a TEXT value: backslash, semicolon, comma and line ends escaped, nothing that no file can hold."""
+    text = plain_text(text).replace("\r\n", "\n").replace("\r", "\n").replace("\\", "\\\\")
+    return text.replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+
+
+def _folded(line: str) -> str:
+    """Return a content line in pieces of at most 75 octets, never within a character."""
+    pieces, size = [""], 0
+    for character in line:
+        octets = len(character.encode("utf-8"))
+        if size + octets > _OCTETS:
+            pieces.append(" ")
+            size = 1
+        pieces[-1] += character
+        size += octets
+    return "\r\n".join(pieces) + "\r\n"
