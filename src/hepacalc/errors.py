@@ -12,7 +12,8 @@
     │   ├── DamagedFile            IN-06   truncated, bit-flipped or undecodable
     │   ├── UnsafeArchive          IN-07   zip bomb, path traversal, encrypted
     │   ├── InvalidPixelValues     IN-08   NaN, infinite, not a CT number
-    │   └── InvalidPatient         IN-09   a field of the patient file is wrong or contradicts another
+    │   ├── InvalidPatient         IN-09   a field of the patient file is wrong or contradicts another
+    │   └── InvalidObject          IN-10   a DICOM object of another study or patient, or not what is wanted
     ├── GeometryError              where the voxels lie cannot be trusted
     │   ├── TooFewSlices           GEO-01
     │   ├── InconsistentSlices     GEO-02  sizes, orientations or positions disagree
@@ -49,6 +50,7 @@ __all__ = [
     "InputError",
     "InvalidCalibration",
     "InvalidLiverMask",
+    "InvalidObject",
     "InvalidOverlay",
     "InvalidPatient",
     "InvalidPixelValues",
@@ -177,6 +179,15 @@ class InvalidPatient(InputError):
     """
 
     code = "IN-09"
+
+
+class InvalidObject(InputError):
+    """A DICOM object belongs to another study or patient, or is not what is wanted.
+
+    The message may show UIDs; of a patient it only says that they differ.
+    """
+
+    code = "IN-10"
 
 
 class GeometryError(HepacalcError):
