@@ -6,7 +6,9 @@ from datetime import date, datetime, time
 from typing import TypeVar
 
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 
+from hepacalc.interop.codes import LOCAL, LOCAL_UID
 from hepacalc.interop.identity import derived_uid
 from hepacalc.records import Assessment
 
@@ -25,9 +27,14 @@ def written_at(assessment: Assessment) -> tuple[date, time]:
 
 
 def stamped(made: Object, assessment: Assessment) -> Object:
-    """Set the time of the assessment and UIDs of its content in place of the clock's and of random ones; return it."""
+    """Set the time of the assessment, UIDs of its content in place of random ones, and name our codes; return it."""
     day, hour = written_at(assessment)
     made.InstanceCreationDate, made.InstanceCreationTime = day.strftime("%Y%m%d"), hour.strftime("%H%M%S")
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator, scheme.CodingSchemeUID, scheme.CodingSchemeName = LOCAL, LOCAL_UID, MANUFACTURER
+    made.CodingSchemeIdentificationSequence = DicomSequence([scheme])
+    if "ContentLabel" in made and "ContentCreatorName" not in made:
+        made.ContentCreatorName = ""
     if "DimensionOrganizationSequence" in made:
         uid = derived_uid("dimensions", made.SOPInstanceUID)
         made.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
