@@ -5,7 +5,7 @@ Reference: DICOM PS3.3 A.35.3 (Comprehensive SR), PS3.16 TID 1500, TID 1600 (ima
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import highdicom as hd
 from highdicom.sr import (
@@ -16,6 +16,7 @@ from highdicom.sr import (
     UIDRefContentItem,
 )
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
 from pydicom.sr.codedict import codes
 
 from hepacalc.interop.codes import (
@@ -40,7 +41,7 @@ from hepacalc.records import Assessment
 from hepacalc.report.reason_views import reasoning_of
 from hepacalc.report.words import summary
 
-__all__ = ["REPORT_FILE", "measurement_report"]
+__all__ = ["REPORT_FILE", "evidence_of", "measurement_report", "observer"]
 
 REPORT_FILE = "report.sr.dcm"
 _SERIES_NUMBER = 803
@@ -76,7 +77,7 @@ def measurement_report(
         liver.SOPClassUID, liver.SOPInstanceUID, foci.SOPInstanceUID, str(source.header.SeriesInstanceUID)
     )
     report = hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(observer_device_context=_observer(assessment)),
+        observation_context=hd.sr.ObservationContext(observer_device_context=observer(assessment)),
         procedure_reported=codes.cid100.CTUnspecifiedBodyRegion,
         imaging_measurements=groups_of(assessment, reference, tracking),
         title=coded(IMAGING_MEASUREMENT_REPORT),
@@ -86,12 +87,14 @@ def measurement_report(
     root.ContentSequence.insert(measured, _library(source))
     root.ContentSequence.append(_answer(assessment))
     content = content_words(assessment)
-    series_uid = content_uid(content, "sr series")
     day, hour = written_at(assessment)
+    # the tree is put in afterwards: highdicom copies and searches it several times over
+    bare = ContainerContentItem(coded(IMAGING_MEASUREMENT_REPORT), template_id="1500")
+    bare.ContentSequence = hd.sr.ContentSequence()
     made = hd.sr.ComprehensiveSR(
-        evidence=[*_images(source), liver, *((foci,) if assessment.foci else ())],
-        content=root,
-        series_instance_uid=series_uid,
+        evidence=[source.header],
+        content=bare,
+        series_instance_uid=content_uid(content, "sr series"),
         series_number=_SERIES_NUMBER,
         sop_instance_uid=content_uid(content, "sr", segmentation_type, repr(_told(assessment))),
         instance_number=1,
@@ -104,9 +107,34 @@ def measurement_report(
         content_time=hour,
         specific_character_set="ISO_IR 192",
     )
+    made.ContentSequence = root.ContentSequence
+    used = [*_images(source), liver, *((foci,) if assessment.foci else ())]
+    made.CurrentRequestedProcedureEvidenceSequence = evidence_of(used)
+    if "PertinentOtherEvidenceSequence" in made:
+        del made.PertinentOtherEvidenceSequence
     made.ManufacturerModelName = MANUFACTURER
     made.SoftwareVersions = assessment.run.hepacalc_version
     return stamped(made, assessment)
+
+
+def evidence_of(images: Iterable[Dataset]) -> DicomSequence:
+    """Return the references of a document to what it rests on: study, series, instances (PS3.3 Table 10-10)."""
+    series: dict[tuple[str, str], list[Dataset]] = {}
+    for image in images:
+        one = Dataset()
+        one.ReferencedSOPClassUID, one.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+        series.setdefault((str(image.StudyInstanceUID), str(image.SeriesInstanceUID)), []).append(one)
+    studies: dict[str, list[Dataset]] = {}
+    for (study_uid, series_uid), instances in series.items():
+        item = Dataset()
+        item.SeriesInstanceUID, item.ReferencedSOPSequence = series_uid, DicomSequence(instances)
+        studies.setdefault(study_uid, []).append(item)
+    out = []
+    for study_uid, items in studies.items():
+        study = Dataset()
+        study.StudyInstanceUID, study.ReferencedSeriesSequence = study_uid, DicomSequence(items)
+        out.append(study)
+    return DicomSequence(out)
 
 
 def _told(assessment: Assessment) -> object:
@@ -137,7 +165,8 @@ def _images(source: Source) -> list[Dataset]:
     return [source.header] if source.is_multiframe else [frame.header for frame in source.frames]
 
 
-def _observer(assessment: Assessment) -> hd.sr.ObserverContext:
+def observer(assessment: Assessment) -> hd.sr.ObserverContext:
+    """Return who observed: this program, as a device."""
     return hd.sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
@@ -181,9 +210,7 @@ def _library(source: Source) -> ContainerContentItem:
 
 def _answer(assessment: Assessment) -> ContainerContentItem:
     """Return the conclusion, what limits it, and with a patient the flags, causes and plan."""
-    holder = ContainerContentItem(
-        coded(_EVALUATIONS), relationship_type=RelationshipTypeValues.CONTAINS
-    )
+    holder = ContainerContentItem(coded(_EVALUATIONS), relationship_type=RelationshipTypeValues.CONTAINS)
     words = summary(assessment)
     items = [text_item(CONCLUSION, line) for line in (words.headline, *words.where, words.size, _NOT_REVIEWED) if line]
     items += [text_item(_LIMIT, limit) for limit in words.limits]

@@ -27,7 +27,7 @@ from hepacalc.interop.codes import (
     Code,
     segment_site,
 )
-from hepacalc.interop.identity import Tracking, focus_tracking, lesion_tracking
+from hepacalc.interop.identity import Tracking, derived_uid, focus_tracking, lesion_tracking
 from hepacalc.interop.sr_items import COMMENT, code_item, coded, measurement, number_item, text_item
 from hepacalc.records import Assessment, Focus, Lesion, Measured, NotMeasured, Pattern, Segment
 
@@ -44,7 +44,6 @@ _COUNT = Code("lesions", "99HEPACALC", "Number of calcified lesions")
 _PARENCHYMA = Code("parenchyma-hu", "99HEPACALC", "Attenuation of liver parenchyma")
 _NOISE = Code("noise-hu", "99HEPACALC", "Noise of one voxel")
 _SMALLEST = Code("smallest-trusted", "99HEPACALC", "Smallest focus that would show")
-_SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +93,22 @@ def _liver(assessment: Assessment, seg: SegReference) -> hd.sr.VolumetricROIMeas
         hd.sr.TrackingIdentifier(uid=_liver_uid(assessment), identifier="liver"),
         referenced_segment=_segment(seg, seg.liver_uid, 1),
         finding_type=coded(LIVER),
-        measurements=[
-            measurement(MEASUREMENT_CODES["volume_mm3"], liver.volume_ml, "mL"),
-            measurement(_PARENCHYMA, liver.parenchyma_hu, "HU"),
-            measurement(_NOISE, liver.noise_hu, "HU"),
-            measurement(_SMALLEST, burden.smallest_trusted_mm, "mm"),
-            measurement(MEASUREMENT_CODES["mass_mg"], burden.total_mass_mg, "mg", note="all calcified lesions"),
-            measurement(_COUNT, _exactly(burden.calcifications), "1"),
-            measurement(
-                CALIBRATION_SLOPE, Measured(slope, "mg/mL/HU", slope - sd, slope + sd, line.source), "mg/mL/HU"
-            ),
-        ],
+    )
+    _measured(
+        group,
+        measurement(MEASUREMENT_CODES["volume_mm3"], liver.volume_ml, "mL"),
+        measurement(_PARENCHYMA, liver.parenchyma_hu, "HU"),
+        measurement(_NOISE, liver.noise_hu, "HU"),
+        measurement(_SMALLEST, burden.smallest_trusted_mm, "mm"),
+        measurement(MEASUREMENT_CODES["mass_mg"], burden.total_mass_mg, "mg", note="all calcified lesions"),
+        measurement(_COUNT, _exactly(burden.calcifications), "1"),
+        measurement(CALIBRATION_SLOPE, Measured(slope, "mg/mL/HU", slope - sd, slope + sd, line.source), "mg/mL/HU"),
     )
     _add(group, text_item(COMMENT, f"outline: {liver.method}; confidence {liver.confidence:.0%}"))
     return group
 
 
 def _liver_uid(assessment: Assessment) -> str:
-    from hepacalc.interop.identity import derived_uid
-
     known = assessment.acquisition
     return derived_uid("tracking", "liver", known.frame_of_reference_uid or known.series_instance_uid or "")
 
@@ -136,10 +132,12 @@ def _focus(
         referenced_segment=_segment(seg, seg.foci_uid, focus.id),
         finding_type=coded(SEGMENT_CODES[focus.kind].type),
         finding_sites=_sites(focus.segment),
-        measurements=numbers,
     )
+    _measured(group, *numbers)
     _with_slope(group, assessment)
-    what = f"lesion {lesion.id}, focus {focus.id}" if lesion is not None else f"focus {focus.id} of lesion {focus.lesion}"
+    what = (
+        f"lesion {lesion.id}, focus {focus.id}" if lesion is not None else f"focus {focus.id} of lesion {focus.lesion}"
+    )
     _judged(group, lesion or focus, what, focus.reasons)
     return group
 
@@ -154,12 +152,13 @@ def _lesion(
         hd.sr.TrackingIdentifier(uid=followed.uid, identifier=followed.id),
         finding_type=coded(SEGMENT_CODES[lesion.kind].type),
         finding_sites=_sites(lesion.segment),
-        measurements=[
-            measurement(MEASUREMENT_CODES["volume_mm3"], lesion.volume_mm3, "mm3"),
-            measurement(MEASUREMENT_CODES["mass_mg"], lesion.mass_mg, "mg", note=_note("mass_mg")),
-            measurement(EXTENT, lesion.extent_mm, "mm"),
-        ],
         source_images=[image],
+    )
+    _measured(
+        group,
+        measurement(MEASUREMENT_CODES["volume_mm3"], lesion.volume_mm3, "mm3"),
+        measurement(MEASUREMENT_CODES["mass_mg"], lesion.mass_mg, "mg", note=_note("mass_mg")),
+        measurement(EXTENT, lesion.extent_mm, "mm"),
     )
     _with_slope(group, assessment)
     listed = ", ".join(map(str, sorted(lesion.focus_ids)))
@@ -180,6 +179,13 @@ def _segment(seg: SegReference, uid: str, number: int) -> hd.sr.ReferencedSegmen
 def _sites(segment: Segment | NotMeasured) -> list[hd.sr.FindingSite]:
     place = LIVER if isinstance(segment, NotMeasured) else segment_site(segment.dominant)
     return [hd.sr.FindingSite(coded(place))]
+
+
+def _measured(group: hd.sr.MeasurementsAndQualitativeEvaluations, *numbers: hd.sr.Measurement) -> None:
+    """Add measurements to a group (highdicom's own constructor searches each of them anew)."""
+    for number in numbers:
+        for item in number:
+            _add(group, item)
 
 
 def _with_slope(group: hd.sr.MeasurementsAndQualitativeEvaluations, assessment: Assessment) -> None:

@@ -17,6 +17,8 @@ __all__ = ["COMMENT", "NOT_MEASURED", "code_item", "coded", "measurement", "numb
 COMMENT = Code("121106", "DCM", "Comment")
 NOT_MEASURED = Code("114006", "DCM", "Measurement failure")
 """Numeric value qualifier (CID 42) of a number that is not there; why stands in its comment."""
+_UPPER = Code("371886008", "SCT", "+, range of upper measurement uncertainty")
+_LOWER = Code("371885007", "SCT", "-, range of lower measurement uncertainty")
 _LONGEST = 1024
 
 
@@ -56,22 +58,15 @@ def measurement(name: Code, number: Measurement, unit: str, *, note: str = "") -
         made[0].MeasuredValueSequence = DicomSequence()
         _comment(made, f"not measured: {number.reason}", note)
         return made
+    made = hd.sr.Measurement(coded(name), float(number.value), coded(unit_code(number.unit)))
     known = number.high > number.low
-    around = hd.sr.MeasurementProperties(
-        upper_measurement_uncertainty=float(number.high - number.value),
-        lower_measurement_uncertainty=float(number.value - number.low),
-    )
-    made = hd.sr.Measurement(
-        coded(name), float(number.value), coded(unit_code(number.unit)), properties=around if known else None
-    )
-    words = f"{number.method}; {number.level:.0%} interval" if known else number.method
-    _comment(made, words, note)
+    _comment(made, f"{number.method}; {number.level:.0%} interval" if known else number.method, note)
+    if known:
+        for around, by in ((_UPPER, number.high - number.value), (_LOWER, number.value - number.low)):
+            made[0].ContentSequence.append(number_item(around, by, number.unit))
     return made
 
 
 def _comment(made: hd.sr.Measurement, words: str, note: str) -> None:
     item = text_item(COMMENT, f"{words}; {note}" if note else words, relationship="HAS PROPERTIES")
-    if "ContentSequence" in made[0]:
-        made[0].ContentSequence.append(item)
-    else:
-        made[0].ContentSequence = hd.sr.ContentSequence([item])
+    made[0].ContentSequence = hd.sr.ContentSequence([item])
