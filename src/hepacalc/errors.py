@@ -13,6 +13,7 @@
     │   ├── UnsafeArchive          IN-07   zip bomb, path traversal, encrypted
     │   ├── InvalidPixelValues     IN-08   NaN, infinite, not a CT number
     │   ├── InvalidPatient         IN-09   a field of the patient file is wrong or contradicts another
+    │   ├── InvalidObject          IN-10   a DICOM object of another study or patient, or not what is wanted
     │   ├── InvalidAssessment      IN-11   a stored assessment is damaged or of another version
     │   └── OtherStudy             IN-12   two things that belong to different studies or patients
     ├── GeometryError              where the voxels lie cannot be trusted
@@ -52,6 +53,7 @@ __all__ = [
     "InvalidAssessment",
     "InvalidCalibration",
     "InvalidLiverMask",
+    "InvalidObject",
     "InvalidOverlay",
     "InvalidPatient",
     "InvalidPixelValues",
@@ -181,6 +183,15 @@ class InvalidPatient(InputError):
     """
 
     code = "IN-09"
+
+
+class InvalidObject(InputError):
+    """A DICOM object belongs to another study or patient, or is not what is wanted.
+
+    The message may show UIDs; of a patient it only says that they differ.
+    """
+
+    code = "IN-10"
 
 
 class InvalidAssessment(InputError):

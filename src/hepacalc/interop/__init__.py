@@ -1,1 +1,1 @@
-"""Objects for other systems: DICOM, FHIR, calendars."""
+"""Objects for other systems, out and in: DICOM SEG, SR and key objects, FHIR, calendar."""
