@@ -144,7 +144,7 @@ def make_example(
         else Phase("non-contrast", 0.985, False, Measured(41.3, "HU", 37.0, 45.6, "mean of the aorta"),
                    ("aorta 41 HU",)),
         calibration=Calibration(120.0, 0.79, 0.04, "table by kVp; McCollough 2007, Radiology 243:527"),
-        liver=Liver("embedded 1", 0.94, no if unmeasured else Measured(1512.2, "ml", 1440, 1580, "voxel count"),
+        liver=Liver("embedded 1", 0.94, no if unmeasured else Measured(1512.2, "mL", 1440, 1580, "voxel count"),
                     no if unmeasured else Measured(57.9, "HU", 57.5, 58.3, "robust mean"),
                     no if unmeasured else Measured(14.2, "HU", 14.0, 14.4, "robust standard deviation"), complete),
         burden=Burden(

@@ -35,6 +35,7 @@ Language = Literal["en", "zh"]
 SegmentationType = Literal["LABELMAP", "BINARY"]
 
 _WRITERS: dict[str, tuple[str, str]] = {
+    "fhir": ("hepacalc.interop.fhir", "FhirWriter"),
     "ics": ("hepacalc.interop.calendar", "CalendarWriter"),
 }
 """Format -> module and name of a class that is made without arguments."""
