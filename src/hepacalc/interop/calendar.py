@@ -107,7 +107,7 @@ def _said(names: Names, language: str) -> str:
 
 def _escaped(text: str) -> str:
     """Return a TEXT value: backslash, semicolon, comma and line ends escaped, nothing that no file can hold."""
-    text = plain_text(text).replace("\r\n", "\n").replace("\r", "\n").replace("\\", "\\\\")
+    text = plain_text(text.replace("\r\n", "\n").replace("\r", "\n")).replace("\\", "\\\\")
     return text.replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
