@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +34,7 @@ MOST_SECONDS, MOST_MB = 4.0, 500.0
 COUNTED = ("seg", "sr", "fhir", "pdf")
 PARTS = ("interop_dicom", "interop_words", "interop_fhir")
 RUNS = 3
+HEADERS = "reading the headers again"
 
 PERSON = """
 age: 57
@@ -62,9 +65,16 @@ def cost_rows() -> list[dict[str, Any]]:
     there = [name for name in COUNTED if name in told["seconds"]]
     words = " + ".join(name.upper() for name in there)
     is_whole = len(there) == len(COUNTED)
-    total = sum(told["seconds"][name] for name in there)
+    total, cpu = (sum(told[clock][name] for name in (HEADERS, *there)) for clock in ("seconds", "cpu"))
     out = [
-        row(f"{title}: {words}", total, "s", f"<= {MOST_SECONDS:g}", total <= MOST_SECONDS if is_whole else None),
+        row(
+            f"{title}: {words}",
+            round(total, 3),
+            "s",
+            f"<= {MOST_SECONDS:g}",
+            total <= MOST_SECONDS if is_whole else None,
+        ),
+        row(f"{title}: {words}, CPU time", round(cpu, 3), "s", "", None),
         row(
             f"{title}: memory above the walk",
             told["mb"],
@@ -91,21 +101,32 @@ def _cost(folder: Path) -> dict[str, Any]:
     gc.collect()
     before = _memory_mb("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    seconds: dict[str, float] = {}
+    clocks = _Clocks()
     for k in range(RUNS):
-        start = time.perf_counter()
-        context = ExportContext(source=SourceStudy(read_headers(folder / "study", found.volume)))
-        heads = time.perf_counter() - start
-        seconds["reading the headers"] = min(heads, seconds.get("reading the headers", heads))
+        with clocks(HEADERS):
+            context = ExportContext(source=SourceStudy(read_headers(folder / "study", found.volume)))
         for writer in writers:
             out = folder / f"{writer.name}-{k}"
             out.mkdir()
-            start = time.perf_counter()
-            writer.write(found, out, context)
-            used = time.perf_counter() - start
-            seconds[writer.name] = min(used, seconds.get(writer.name, used))
+            with clocks(writer.name):
+                writer.write(found, out, context)
     rise = _memory_mb("VmHWM") - before
-    return {"foci": len(found.foci), "seconds": {n: round(s, 3) for n, s in seconds.items()}, "mb": round(rise, 1)}
+    return {"foci": len(found.foci), "seconds": clocks.seconds, "cpu": clocks.cpu, "mb": round(rise, 1)}
+
+
+class _Clocks:
+    """Best wall and CPU seconds of each thing that is done several times."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start, began = time.perf_counter(), time.process_time()
+        yield
+        for held, used in ((self.seconds, time.perf_counter() - start), (self.cpu, time.process_time() - began)):
+            held[name] = round(min(used, held.get(name, used)), 3)
 
 
 def _memory_mb(name: str) -> float:

@@ -69,6 +69,8 @@ def load_schema() -> dict[str, Any]:
 
 def plain_text(value: str) -> str:
     """Return a text that any page, file or terminal can hold: no control characters, valid Unicode."""
+    if value.isprintable():
+        return value  # neither a control character, nor a direction override, nor a surrogate is printable
     return value.translate(_DROPPED).encode("utf-8", "replace").decode("utf-8")
 
 
