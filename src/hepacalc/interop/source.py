@@ -15,7 +15,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
-from hepacalc.errors import GridMismatch, InvalidObject, UsageError
+from hepacalc.errors import GridMismatch, OtherStudy, UsageError
 from hepacalc.geometry import Geometry
 from hepacalc.interop.identity import derived_uid
 from hepacalc.records import Assessment
@@ -74,7 +74,7 @@ def source_of(assessment: Assessment, datasets: Sequence[Dataset]) -> Source:
 
     Raises:
         UsageError: the assessed scan was no DICOM.
-        InvalidObject: the images are of another study or series.
+        OtherStudy: the images are of another study or series.
         GridMismatch: a slice is missing, or lies elsewhere.
     """
     known = assessment.acquisition
@@ -89,7 +89,7 @@ def source_of(assessment: Assessment, datasets: Sequence[Dataset]) -> Source:
         found = {str(d.get(what, "")) for d in datasets}
         if wanted and wanted not in found:
             shown = ", ".join(sorted(shown_uid(uid) for uid in found)[:3])
-            raise InvalidObject(
+            raise OtherStudy(
                 f"the assessment is of {what} {wanted}, the images are of {shown}.",
                 hint="Give the study that was assessed.",
             )

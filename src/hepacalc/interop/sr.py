@@ -5,7 +5,7 @@ Reference: DICOM PS3.3 A.35.3 (Comprehensive SR), PS3.16 TID 1500, TID 1600 (ima
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import highdicom as hd
 from highdicom.sr import (
@@ -30,7 +30,7 @@ from hepacalc.interop.codes import (
     cause_code,
 )
 from hepacalc.interop.equipment import MANUFACTURER, stamped, written_at
-from hepacalc.interop.identity import Tracking, content_uid, content_words, derived_uid
+from hepacalc.interop.identity import content_uid, content_words, derived_uid
 from hepacalc.interop.seg import seg_uids
 from hepacalc.interop.source import Source
 from hepacalc.interop.sr_groups import SEGMENTATION_CLASSES, SegReference, groups_of
@@ -57,11 +57,7 @@ _SHOWN_CAUSES = 5
 
 
 def measurement_report(
-    assessment: Assessment,
-    source: Source,
-    *,
-    segmentation_type: str = "LABELMAP",
-    tracking: Mapping[int, Tracking] | None = None,
+    assessment: Assessment, source: Source, *, segmentation_type: str = "LABELMAP"
 ) -> hd.sr.ComprehensiveSR:
     """Return the report; it points to the segmentations that :mod:`hepacalc.interop.seg` makes of the same assessment.
 
@@ -69,24 +65,22 @@ def measurement_report(
         assessment: what was measured, with reasoning where the patient was told of.
         source: headers of its scan.
         segmentation_type: of the segmentations, ``LABELMAP`` or ``BINARY``.
-        tracking: focus id -> identifier that it has already.
     """
-    seg = _segmentations(assessment, source, segmentation_type)
-    liver, foci = seg
+    content = content_words(assessment)
+    liver, foci = _segmentations(content, source, segmentation_type)
     reference = SegReference(
         liver.SOPClassUID, liver.SOPInstanceUID, foci.SOPInstanceUID, str(source.header.SeriesInstanceUID)
     )
     report = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=observer(assessment)),
         procedure_reported=codes.cid100.CTUnspecifiedBodyRegion,
-        imaging_measurements=groups_of(assessment, reference, tracking),
+        imaging_measurements=groups_of(assessment, reference),
         title=coded(IMAGING_MEASUREMENT_REPORT),
     )
     root = report[0]
     measured = next(k for k, item in enumerate(root.ContentSequence) if item.name == codes.DCM.ImagingMeasurements)
     root.ContentSequence.insert(measured, _library(source))
     root.ContentSequence.append(_answer(assessment))
-    content = content_words(assessment)
     day, hour = written_at(assessment)
     # the tree is put in afterwards: highdicom copies and searches it several times over
     bare = ContainerContentItem(coded(IMAGING_MEASUREMENT_REPORT), template_id="1500")
@@ -96,7 +90,7 @@ def measurement_report(
         content=bare,
         series_instance_uid=content_uid(content, "sr series"),
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=content_uid(content, "sr", segmentation_type, repr(_told(assessment))),
+        sop_instance_uid=content_uid(content, "sr", segmentation_type),
         instance_number=1,
         manufacturer=MANUFACTURER,
         is_complete=True,
@@ -137,17 +131,12 @@ def evidence_of(images: Iterable[Dataset]) -> DicomSequence:
     return DicomSequence(out)
 
 
-def _told(assessment: Assessment) -> object:
-    """Return what the words rest on beside the numbers."""
-    return None if assessment.reasoning is None else assessment.reasoning.to_dict()
-
-
-def _segmentations(assessment: Assessment, source: Source, segmentation_type: str) -> tuple[Dataset, Dataset]:
+def _segmentations(content: tuple[str, ...], source: Source, segmentation_type: str) -> tuple[Dataset, Dataset]:
     """Return what names the two segmentations."""
     out = []
     for what in ("liver", "foci"):
         item = _named(source, SEGMENTATION_CLASSES[segmentation_type])
-        item.SeriesInstanceUID, item.SOPInstanceUID = seg_uids(assessment, what, segmentation_type)
+        item.SeriesInstanceUID, item.SOPInstanceUID = seg_uids(content, what, segmentation_type)
         out.append(item)
     return out[0], out[1]
 

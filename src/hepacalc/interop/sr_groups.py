@@ -5,7 +5,7 @@ Reference: DICOM PS3.16 TID 1411 (volumetric ROI), TID 1501 (group without ROI),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import highdicom as hd
@@ -64,25 +64,24 @@ class SegReference:
 
 
 def groups_of(
-    assessment: Assessment, seg: SegReference, tracking: Mapping[int, Tracking] | None = None
+    assessment: Assessment, seg: SegReference
 ) -> list[hd.sr.MeasurementsAndQualitativeEvaluations | hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
     """Return the groups: the liver first, then lesion by lesion.
 
     Args:
         assessment: what was measured.
         seg: where its contours are.
-        tracking: focus id -> identifier that it has already.
     """
     foci = {focus.id: focus for focus in assessment.foci}
     out = [_liver(assessment, seg)]
     for lesion in assessment.lesions:
-        followed = lesion_tracking(assessment, lesion.id, tracking)
+        followed = lesion_tracking(assessment, lesion)
         own = [foci[k] for k in lesion.focus_ids]
         if len(own) == 1:
             out.append(_focus(assessment, seg, own[0], lesion, followed))
             continue
         out.append(_lesion(assessment, seg, lesion, followed))
-        out += [_focus(assessment, seg, f, None, focus_tracking(assessment, f, tracking)) for f in own]
+        out += [_focus(assessment, seg, f, None, focus_tracking(assessment, f)) for f in own]
     return out
 
 

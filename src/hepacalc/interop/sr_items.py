@@ -11,6 +11,7 @@ from pydicom.sr.coding import Code as DicomCode
 
 from hepacalc.interop.codes import Code, unit_code
 from hepacalc.records import Measured, Measurement
+from hepacalc.report.numbers import significant
 
 __all__ = ["COMMENT", "NOT_MEASURED", "code_item", "coded", "measurement", "number_item", "text_item"]
 
@@ -39,11 +40,15 @@ def code_item(name: Code, value: Code, *, relationship: str = "CONTAINS") -> Cod
 
 def number_item(name: Code, value: float, unit: str, *, relationship: str = "HAS PROPERTIES") -> NumContentItem:
     """Return a number under a name."""
-    return NumContentItem(coded(name), float(value), coded(unit_code(unit)), None, RelationshipTypeValues(relationship))
+    return NumContentItem(
+        coded(name), significant(float(value)), coded(unit_code(unit)), None, RelationshipTypeValues(relationship)
+    )
 
 
 def measurement(name: Code, number: Measurement, unit: str, *, note: str = "") -> hd.sr.Measurement:
     """Return a measurement (TID 300): value, unit, how far the truth may lie below and above, method in words.
+
+    Numbers have six significant digits, as in ``assessment.json``.
 
     What was not measured has no value at all, but the qualifier :data:`NOT_MEASURED` and the reason as comment.
 
@@ -58,11 +63,12 @@ def measurement(name: Code, number: Measurement, unit: str, *, note: str = "") -
         made[0].MeasuredValueSequence = DicomSequence()
         _comment(made, f"not measured: {number.reason}", note)
         return made
-    made = hd.sr.Measurement(coded(name), float(number.value), coded(unit_code(number.unit)))
+    made = hd.sr.Measurement(coded(name), significant(float(number.value)), coded(unit_code(number.unit)))
     known = number.high > number.low
     _comment(made, f"{number.method}; {number.level:.0%} interval" if known else number.method, note)
     if known:
-        for around, by in ((_UPPER, number.high - number.value), (_LOWER, number.value - number.low)):
+        value, low, high = (significant(float(n)) for n in (number.value, number.low, number.high))
+        for around, by in ((_UPPER, high - value), (_LOWER, value - low)):
             made[0].ContentSequence.append(number_item(around, by, number.unit))
     return made
 
