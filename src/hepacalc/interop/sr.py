@@ -57,7 +57,7 @@ _SHOWN_CAUSES = 5
 
 
 def measurement_report(
-    assessment: Assessment, source: Source, *, segmentation_type: str = "LABELMAP"
+    assessment: Assessment, source: Source, *, segmentation_type: str = "LABELMAP", dated: bool = True
 ) -> hd.sr.ComprehensiveSR:
     """Return the report; it points to the segmentations that :mod:`hepacalc.interop.seg` makes of the same assessment.
 
@@ -65,6 +65,7 @@ def measurement_report(
         assessment: what was measured, with reasoning where the patient was told of.
         source: headers of its scan.
         segmentation_type: of the segmentations, ``LABELMAP`` or ``BINARY``.
+        dated: whether the dates of the plan may stand in it.
     """
     content = content_words(assessment)
     liver, foci = _segmentations(content, source, segmentation_type)
@@ -80,7 +81,7 @@ def measurement_report(
     root = report[0]
     measured = next(k for k, item in enumerate(root.ContentSequence) if item.name == codes.DCM.ImagingMeasurements)
     root.ContentSequence.insert(measured, _library(source))
-    root.ContentSequence.append(_answer(assessment))
+    root.ContentSequence.append(_answer(assessment, dated))
     day, hour = written_at(assessment)
     # the tree is put in afterwards: highdicom copies and searches it several times over
     bare = ContainerContentItem(coded(IMAGING_MEASUREMENT_REPORT), template_id="1500")
@@ -197,7 +198,7 @@ def _library(source: Source) -> ContainerContentItem:
     return library
 
 
-def _answer(assessment: Assessment) -> ContainerContentItem:
+def _answer(assessment: Assessment, dated: bool) -> ContainerContentItem:
     """Return the conclusion, what limits it, and with a patient the flags, causes and plan."""
     holder = ContainerContentItem(coded(_EVALUATIONS), relationship_type=RelationshipTypeValues.CONTAINS)
     words = summary(assessment)
@@ -205,7 +206,7 @@ def _answer(assessment: Assessment) -> ContainerContentItem:
     items += [text_item(_LIMIT, limit) for limit in words.limits]
     reasoning = reasoning_of(assessment)
     if reasoning is not None:
-        items += [*_flags(reasoning), *_causes(reasoning), *_plan(reasoning)]
+        items += [*_flags(reasoning), *_causes(reasoning), *_plan(reasoning, dated)]
     holder.ContentSequence = hd.sr.ContentSequence(items)
     return holder
 
@@ -243,7 +244,7 @@ def _causes(reasoning: Reasoning) -> Iterator[hd.sr.ContentItem]:
         yield item
 
 
-def _plan(reasoning: Reasoning) -> Iterator[hd.sr.ContentItem]:
+def _plan(reasoning: Reasoning, dated: bool) -> Iterator[hd.sr.ContentItem]:
     for step in reasoning.plan.items:
         item = code_item(_PLAN, Code(step.rule, LOCAL, _english(step.action)))
         how = ", ".join(word for word in (_english(step.modality), _english(step.interval)) if word)
@@ -251,7 +252,7 @@ def _plan(reasoning: Reasoning) -> Iterator[hd.sr.ContentItem]:
             code_item(URGENCY, URGENCIES[step.urgency], relationship="HAS PROPERTIES"),
             text_item(_PLAN, f"{_english(step.action)} ({how}) [{step.status}]", relationship="HAS PROPERTIES"),
         ]
-        if step.due is not None:
+        if step.due is not None and dated:
             items.append(text_item(_DUE, " - ".join(step.due), relationship="HAS PROPERTIES"))
         item.ContentSequence = hd.sr.ContentSequence(items)
         yield item

@@ -35,6 +35,9 @@ Language = Literal["en", "zh"]
 SegmentationType = Literal["LABELMAP", "BINARY"]
 
 _WRITERS: dict[str, tuple[str, str]] = {
+    "seg": ("hepacalc.interop.dicom_writers", "SegWriter"),
+    "sr": ("hepacalc.interop.dicom_writers", "ReportWriter"),
+    "ko": ("hepacalc.interop.dicom_writers", "KeyObjectWriter"),
     "ics": ("hepacalc.interop.calendar", "CalendarWriter"),
 }
 """Format -> module and name of a class that is made without arguments."""
@@ -66,6 +69,7 @@ class ExportContext:
             taken out and their UIDs mapped already (:func:`hepacalc.report.write.prepared`); a writer only adds none.
         segmentation_type: SegmentationType of the DICOM SEG.
         patient_id: identifier of the patient for FHIR, ``value`` or ``system|value``; a pseudonym when None.
+        deidentify_key: secret of the site by which UIDs are mapped; None: a random one for this run.
     """
 
     language: Language = "en"
@@ -73,6 +77,7 @@ class ExportContext:
     deidentify: bool = False
     segmentation_type: SegmentationType = "LABELMAP"
     patient_id: str | None = None
+    deidentify_key: bytes | None = None
 
 
 class Writer(Protocol):
