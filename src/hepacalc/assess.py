@@ -20,6 +20,8 @@ from hepacalc.consult import consult
 from hepacalc.errors import MeasurementError, UsageError
 from hepacalc.foci.calibration import calibration_for
 from hepacalc.foci.find import FociResult, find_foci
+from hepacalc.interop.foci_file import FociMask, as_tracked, read_foci_mask
+from hepacalc.interop.same_patient import refuse_other_patient
 from hepacalc.knowledge import Knowledge, load_knowledge
 from hepacalc.liver import (
     detect_phase,
@@ -62,6 +64,7 @@ def assess(
     *,
     series: str | None = None,
     liver_mask: Path_ | None = None,
+    foci_mask: Path_ | None = None,
     segmenter: str = "embedded",
     calibration: Path_ | Calibration | None = None,
     agatston: bool = False,
@@ -77,6 +80,8 @@ def assess(
         study: DICOM folder or file, a zip of one, or NIfTI.
         series: SeriesInstanceUID (or its unique ending) to use instead of the one chosen for calcium.
         liver_mask: the liver as NIfTI or DICOM SEG, in place of a segmenter.
+        foci_mask: the foci as NIfTI or DICOM SEG, drawn or corrected by a person: measured as they are, in place of a
+            search.
         segmenter: name of the segmenter.
         calibration: a site's own HU-to-mg line (a file or a record), in place of the table by kVp.
         agatston: whether to compute an Agatston-like score (refused on contrast).
@@ -97,10 +102,14 @@ def assess(
     known = None if person is None else _knowledge(knowledge)
     with watch("reading the study"):
         volume, choice = open_study(os.fspath(study), series=series, allow_gaps=allow_gaps, progress=watch.inner)
+    for mask in (liver_mask, foci_mask):
+        if mask is not None:
+            refuse_other_patient(Path(mask), Path(study), volume)
     return assess_volume(
         volume,
         choice,
         liver_mask=liver_mask,
+        foci_mask=foci_mask,
         segmenter=segmenter,
         calibration=calibration,
         agatston=agatston,
@@ -116,6 +125,7 @@ def assess_volume(
     choice: SeriesChoice,
     *,
     liver_mask: Path_ | LiverMask | None = None,
+    foci_mask: Path_ | FociMask | None = None,
     segmenter: str = "embedded",
     calibration: Path_ | Calibration | None = None,
     agatston: bool = False,
@@ -139,6 +149,7 @@ def assess_volume(
             liver = read_liver_mask(Path(liver_mask), volume)
         else:
             liver = get_segmenter(segmenter).segment(volume, progress=watch.inner)
+        given = read_foci_mask(Path(foci_mask), volume) if isinstance(foci_mask, str | os.PathLike) else foci_mask
     with watch("judging phase and quality"):
         reference = vessel_reference(volume, liver)
         phase = detect_phase(volume, liver, reference=reference)
@@ -155,13 +166,19 @@ def assess_volume(
             locate=partial(_locate, liver),
             hilum_mm=None if isinstance(hilum, NotMeasured) else hilum.position_mm,
             agatston=agatston,
+            drawn=None if given is None else given.drawn,
         )
+    if given is not None:
+        result = as_tracked(result, given)
     run = Run(
         version("hepacalc"),
         (now or datetime.now(UTC)).isoformat(timespec="seconds"),
         _versions(liver),
-        (("segmenter", liver.method), ("calibration", line.source), ("agatston", str(agatston).lower())),
-    )
+        (
+            ("segmenter", liver.method), ("calibration", line.source), ("agatston", str(agatston).lower()),
+            *((("foci_mask", given.version),) if given is not None else ()),
+        ),
+    )  # fmt: skip
     assessment = Assessment(
         SCHEMA_VERSION, run, choice, volume.acquisition, volume.geometry, volume.transforms, quality, phase, line,
         _liver(volume, liver, result), result.burden, result.lesions, result.foci, (), volume, liver, result.labels,

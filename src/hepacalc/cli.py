@@ -14,6 +14,7 @@ from hepacalc.cli_evaluate import evaluate
 from hepacalc.cli_explain import explain
 from hepacalc.cli_export import (
     Deidentify,
+    DeidentifyKey,
     Language,
     LanguageChoice,
     PatientId,
@@ -26,6 +27,7 @@ from hepacalc.cli_export import (
 )
 from hepacalc.cli_knowledge import knowledge
 from hepacalc.cli_patient import patient
+from hepacalc.cli_show import show
 from hepacalc.errors import UsageError
 from hepacalc.terminal import Guard, print_assessment, refuse_used_folder, show_progress, write_line
 
@@ -116,6 +118,10 @@ def assess(
     liver_mask: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your own liver mask: NIfTI or DICOM SEG.")
     ] = None,
+    foci_mask: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Foci you drew or corrected: DICOM SEG or NIfTI. Measured as they are."),
+    ] = None,
     segmenter: Annotated[
         str | None, typer.Option(metavar="NAME", help="What finds the liver: embedded (default), totalsegmentator.")
     ] = None,
@@ -144,6 +150,7 @@ def assess(
     ] = None,
     language: Language = LanguageChoice.EN,
     deidentify: Deidentify = False,
+    deidentify_key: DeidentifyKey = None,
     patient_id: PatientId = None,
     seg_type: SegType = SegTypeChoice.LABELMAP,
     as_json: Annotated[
@@ -161,12 +168,13 @@ def assess(
     from hepacalc.report.writers import get_writers
 
     writers = () if formats is None else get_writers(formats)
-    context = export_context(language, deidentify, patient_id, seg_type)
+    context = export_context(language, deidentify, patient_id, seg_type, deidentify_key)
     check_writable(out)
     with show_progress() as progress:
         found = hepacalc.assess(
-            study, series=series, liver_mask=liver_mask, segmenter=segmenter or "embedded", calibration=calibration,
-            agatston=agatston, allow_gaps=allow_gaps, patient=person, knowledge=own_knowledge, progress=progress,
+            study, series=series, liver_mask=liver_mask, foci_mask=foci_mask, segmenter=segmenter or "embedded",
+            calibration=calibration, agatston=agatston, allow_gaps=allow_gaps, patient=person,
+            knowledge=own_knowledge, progress=progress,
         )  # fmt: skip
         if progress:
             progress("writing the report", 0.0)
@@ -218,7 +226,7 @@ def phantom(
     write_line(f"Scan:  {scan}\nTruth: {out / 'truth.json'}")
 
 
-for command in (export, explain, patient, evaluate):
+for command in (export, explain, patient, evaluate, show):
     app.command()(command)
 app.add_typer(knowledge)
 

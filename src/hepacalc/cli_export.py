@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Deidentify",
+    "DeidentifyKey",
     "Language",
     "PatientId",
     "SegType",
@@ -46,6 +47,12 @@ class SegTypeChoice(StrEnum):
 Language = Annotated[LanguageChoice, typer.Option("--lang", help="Language of texts for readers.")]
 SegType = Annotated[SegTypeChoice, typer.Option("--seg-type", help="Kind of DICOM SEG.")]
 Deidentify = Annotated[bool, typer.Option("--deidentify", help="Leave out identity: UIDs are mapped.")]
+DeidentifyKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--deidentify-key", metavar="FILE", help="Your secret: UIDs are then mapped the same in every run (else anew)."
+    ),
+]
 PatientId = Annotated[
     str | None,
     typer.Option("--patient-id", metavar="ID", help="Identifier for FHIR: VALUE or SYSTEM|VALUE; else a pseudonym."),
@@ -71,6 +78,7 @@ def export(
     ] = None,
     language: Language = LanguageChoice.EN,
     deidentify: Deidentify = False,
+    deidentify_key: DeidentifyKey = None,
     patient_id: PatientId = None,
     seg_type: SegType = SegTypeChoice.LABELMAP,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
@@ -91,23 +99,31 @@ def export(
     check_writable(target, ())
     assessment = read_stored(out)
     deidentify = deidentify or is_without_identity(assessment)
+    context = export_context(language, deidentify, patient_id, seg_type, deidentify_key)
     if study is not None:
-        assessment = _scan_again(assessment, study)
-    context = export_context(language, deidentify, patient_id, seg_type)
+        assessment = _scan_again(assessment, study, context.deidentify_key)
     if study is not None:
         context = with_source(context, study, assessment.volume, writers)
     told_files(writers, assessment, write_exports(assessment, target, writers, context))
 
 
 def export_context(
-    language: LanguageChoice, deidentify: bool, patient_id: str | None, seg_type: SegTypeChoice
+    language: LanguageChoice,
+    deidentify: bool,
+    patient_id: str | None,
+    seg_type: SegTypeChoice,
+    deidentify_key: Path | None = None,
 ) -> ExportContext:
     """Return what writers are told, before the scan is read.
 
     Raises:
-        UsageError: an identifier that is to be left out.
+        UsageError: an identifier that is to be left out; a key that cannot be used, or is not needed.
     """
+    from hepacalc.interop.uids import read_key
     from hepacalc.report.writers import ExportContext
+
+    if deidentify_key is not None and not deidentify:
+        raise UsageError("--deidentify-key changes nothing without --deidentify.", hint="Give both, or neither.")
 
     if deidentify and patient_id is not None:
         raise UsageError("--deidentify leaves out identity, --patient-id gives one.", hint="Give one of the two.")
@@ -116,6 +132,7 @@ def export_context(
         deidentify=deidentify,
         segmentation_type="BINARY" if seg_type is SegTypeChoice.BINARY else "LABELMAP",
         patient_id=patient_id,
+        deidentify_key=None if deidentify_key is None else read_key(deidentify_key),
     )
 
 
@@ -136,7 +153,7 @@ def told_files(writers: Sequence[Writer], assessment: Assessment, paths: dict[st
         write_line(f"{writer.name}: {', '.join(str(paths[name]) for name in names) or 'nothing to write'}")
 
 
-def _scan_again(assessment: Assessment, study: Path) -> Assessment:
+def _scan_again(assessment: Assessment, study: Path, key: bytes | None) -> Assessment:
     """Return a stored assessment with its scan read again."""
     from hepacalc.interop.uids import is_without_identity
     from hepacalc.report.stored import with_scan
@@ -146,4 +163,4 @@ def _scan_again(assessment: Assessment, study: Path) -> Assessment:
     has_uid = assessment.acquisition.series_instance_uid is not None and not is_without_identity(assessment)
     series = assessment.series.chosen.series_instance_uid if has_uid else None
     volume, _ = open_study(study, series=series, allow_gaps=True)
-    return with_scan(assessment, volume)
+    return with_scan(assessment, volume, key)

@@ -13,7 +13,7 @@
     │   ├── UnsafeArchive          IN-07   zip bomb, path traversal, encrypted
     │   ├── InvalidPixelValues     IN-08   NaN, infinite, not a CT number
     │   ├── InvalidPatient         IN-09   a field of the patient file is wrong or contradicts another
-    │   ├── InvalidObject          IN-10   a DICOM object of another study or patient, or not what is wanted
+    │   ├── InvalidObject          IN-10   a DICOM object that is not what is wanted
     │   ├── InvalidAssessment      IN-11   a stored assessment is damaged or of another version
     │   └── OtherStudy             IN-12   two things that belong to different studies or patients
     ├── GeometryError              where the voxels lie cannot be trusted
@@ -186,10 +186,7 @@ class InvalidPatient(InputError):
 
 
 class InvalidObject(InputError):
-    """A DICOM object belongs to another study or patient, or is not what is wanted.
-
-    The message may show UIDs; of a patient it only says that they differ.
-    """
+    """A DICOM object is not what is wanted, or its segments contradict each other."""
 
     code = "IN-10"
 

@@ -368,6 +368,8 @@ class Focus:
         pattern: shape, or why not.
         segment: Couinaud segment, or why not.
         surroundings: what lies around it, or why not.
+        tracking_uid: DICOM Tracking UID that it has already, from an earlier scan or a contour that was given; None
+            when it gets its own (see ``interop/identity.py``).
     """
 
     id: int
@@ -384,6 +386,7 @@ class Focus:
     pattern: Pattern | NotMeasured
     segment: Segment | NotMeasured
     surroundings: Surroundings | NotMeasured
+    tracking_uid: str | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

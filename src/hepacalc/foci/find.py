@@ -14,6 +14,7 @@ from hepacalc.foci.burden import count_burden
 from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.detect import Candidate, detect
 from hepacalc.foci.distinct import distinct
+from hepacalc.foci.drawn import DrawnFoci, as_stated, drawn_candidates
 from hepacalc.foci.join import LESION_KINDS, Draft, join_foci
 from hepacalc.foci.measure import measure_focus, measure_roughly, measure_surroundings
 from hepacalc.foci.mimics import Verdict, judge, judge_vessel
@@ -95,6 +96,7 @@ def find_foci(
     locate: Locate | None = None,
     hilum_mm: tuple[float, float, float] | None = None,
     agatston: bool = False,
+    drawn: DrawnFoci | None = None,
 ) -> FociResult:
     """Find and measure bright foci in the liver.
 
@@ -108,9 +110,10 @@ def find_foci(
         locate: from LPS points ``(n, 3)`` to Couinaud segments.
         hilum_mm: LPS position of the hilum, when known.
         agatston: whether the Agatston-like score is wanted.
+        drawn: contours that a person drew or corrected: these are measured, and nothing is searched for.
 
     Raises:
-        MeasurementError: the liver mask is empty.
+        MeasurementError: the liver mask is empty, or a drawn contour lies away from the liver.
     """
     with ThreadPoolExecutor(2) as pool:
         # NumPy and SciPy let go of the interpreter: two cores, two threads
@@ -119,12 +122,15 @@ def find_foci(
         sigma = asked.result()
     scene = sharpened(scene, sigma)
     blood = _blood(scene, phase, liver_vessel_hu)
-    candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
-    # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
-    candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
-    blood = _raised(scene, blood, candidates)
-    candidates = distinct(candidates, vessel_hu=blood.brightest_hu if blood.is_contrast else None)
-    found, dropped = _keep(_judge_all(scene, candidates, blood))
+    if drawn is None:
+        candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
+        # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
+        candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
+        blood = _raised(scene, blood, candidates)
+        candidates = distinct(candidates, vessel_hu=blood.brightest_hu if blood.is_contrast else None)
+        found, dropped = _keep(_judge_all(scene, candidates, blood))
+    else:
+        found, dropped = _judge_all(scene, drawn_candidates(scene, drawn), blood, drawn), {}
     with ThreadPoolExecutor(2) as pool:
         drafts = list(pool.map(lambda item: _measure(scene, item, calibration, blood, hilum_mm, agatston), found))
     points = np.array([d.focus.centroid_mm for d in drafts], float).reshape(-1, 3)
@@ -190,7 +196,9 @@ def _floor(scene: Scene, blood: Blood) -> float:
     return float(max(min(0.75 * vessels, 0.6 * 250.0 * share), 0.0))
 
 
-def _judge_all(scene: Scene, candidates: tuple[Candidate, ...], blood: Blood) -> list[_Found]:
+def _judge_all(
+    scene: Scene, candidates: tuple[Candidate, ...], blood: Blood, drawn: DrawnFoci | None = None
+) -> list[_Found]:
     """Judge every candidate, brightest first, so that metal is known before what lies beside it."""
     others = np.zeros(scene.hu.shape, bool)
     for c in candidates:
@@ -198,12 +206,14 @@ def _judge_all(scene: Scene, candidates: tuple[Candidate, ...], blood: Blood) ->
     metal: Mask | None = None
     out: list[_Found] = []
     for c in candidates:
-        plain = judge_vessel(scene, c, blood)
+        plain = judge_vessel(scene, c, blood) if drawn is None else None
         if plain is not None:
             out.append(_Found(c, None, plain))
             continue
         window = open_window(scene, c.box, c.region, others, c.peak_hu, vessel_hu=blood.brightest_hu)
         verdict = judge(scene, c, window, blood, metal)
+        if drawn is not None:
+            verdict = as_stated(verdict, scene, c, drawn)
         if verdict.kind == "metal" and c.peak_hu >= METAL_CORE_HU:
             metal = np.zeros(scene.hu.shape, bool) if metal is None else metal
             metal[c.box] |= c.region

@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
-from hepacalc.interop.uids import mapped_uid
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.reason.records import Names, PlanItem
 from hepacalc.records import Assessment
@@ -57,8 +56,7 @@ def calendar_text(assessment: Assessment, language: str = "en") -> str:
         language: ``en`` or ``zh``.
     """
     stamp = f"{datetime.fromisoformat(assessment.run.created).astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    study = assessment.acquisition.study_instance_uid
-    origin = mapped_uid(study) if study else assessment.run.created
+    origin = assessment.acquisition.study_instance_uid or assessment.run.created
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",

@@ -127,10 +127,10 @@ SEGMENT_CODES: Mapping[Kind | str, SegmentCode] = {
     "vessel": SegmentCode(_ANATOMY, _sct("59820001", "Blood Vessel"), (216, 101, 79)),
     "metal": SegmentCode(_OBJECT, _sct("19227008", "Foreign body"), (120, 170, 255)),
     "stone-like": SegmentCode(_ABNORMAL, _own("stone-like", "Stone-like"), (111, 184, 210)),
-    "outside-liver": SegmentCode(_TISSUE, _sct("85756007", "Tissue"), (128, 174, 128)),
+    "outside-liver": SegmentCode(_TISSUE, _own("outside-liver", "Outside-liver"), (128, 174, 128)),
     "noise": SegmentCode(_ABNORMAL, _own("noise", "Noise"), (170, 170, 170)),
 }
-"""Kind of a focus, or ``"liver"`` -> property codes. Stones in bile and noise have no code in CID 7151."""
+"""Kind of a focus, or ``"liver"`` -> property codes. Where CID 7151 has no code, ours stands."""
 
 # ---------------------------------------------------------------- numbers
 
@@ -166,6 +166,7 @@ UNITS: Mapping[str, Code] = {
     "mm": Code("mm", "UCUM", "millimeter"),
     "mm3": Code("mm3", "UCUM", "cubic millimeter"),
     "mL": Code("mL", "UCUM", "milliliter"),
+    "ml": Code("mL", "UCUM", "milliliter"),
     "mg": Code("mg", "UCUM", "milligram"),
     "HU": Code("[hnsf'U]", "UCUM", "Hounsfield unit"),
     "HU.mm3": Code("[hnsf'U].mm3", "UCUM", "Hounsfield unit cubic millimeter"),
@@ -176,12 +177,8 @@ UNITS: Mapping[str, Code] = {
 
 
 def unit_code(unit: str) -> Code:
-    """Return the UCUM code of a unit.
-
-    Raises:
-        KeyError: a unit that this version does not know: a fault of ours, never of the data.
-    """
-    return UNITS[unit]
+    """Return the UCUM code of a unit; one that is not listed is taken as it is written."""
+    return UNITS.get(unit, Code(unit, "UCUM", unit))
 
 
 # ---------------------------------------------------------------- documents

@@ -30,6 +30,8 @@ def stamped(made: Object, assessment: Assessment) -> Object:
     """Set the time of the assessment, UIDs of its content in place of random ones, and name our codes; return it."""
     day, hour = written_at(assessment)
     made.InstanceCreationDate, made.InstanceCreationTime = day.strftime("%Y%m%d"), hour.strftime("%H%M%S")
+    for equipment in made.get("ContributingEquipmentSequence") or ():
+        equipment.ContributionDateTime = f"{day:%Y%m%d}{hour:%H%M%S}"
     scheme = Dataset()
     scheme.CodingSchemeDesignator, scheme.CodingSchemeUID, scheme.CodingSchemeName = LOCAL, LOCAL_UID, MANUFACTURER
     made.CodingSchemeIdentificationSequence = DicomSequence([scheme])

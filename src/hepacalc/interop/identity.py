@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from hepacalc.records import Assessment, Focus
+from hepacalc.records import Assessment, Focus, Lesion
+from hepacalc.report.schema import document, document_json
 
 __all__ = ["Tracking", "content_uid", "content_words", "derived_uid", "focus_tracking", "lesion_tracking"]
 
@@ -40,16 +38,8 @@ def derived_uid(*words: str) -> str:
 
 
 def content_words(assessment: Assessment) -> tuple[str, ...]:
-    """Return what decides the content of every object of an assessment: scan, time, version, contours, numbers."""
-    digest = hashlib.sha256()
-    for array in (np.packbits(assessment.liver_mask.mask), assessment.labels):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update(repr([(f.id, f.kind, f.certainty, sorted(f.measurements.items())) for f in assessment.foci]).encode())
-    known = assessment.acquisition
-    return (
-        known.study_instance_uid or "", known.series_instance_uid or "", assessment.run.created,
-        assessment.run.hepacalc_version, digest.hexdigest(),
-    )  # fmt: skip
+    """Return what decides the content of every object of an assessment: what ``assessment.json`` says of it."""
+    return (hashlib.sha256(document_json(document(assessment)).encode()).hexdigest(),)
 
 
 def content_uid(content: tuple[str, ...], *words: str) -> str:
@@ -62,38 +52,27 @@ def content_uid(content: tuple[str, ...], *words: str) -> str:
     return derived_uid("object", *content, *words)
 
 
-def focus_tracking(assessment: Assessment, focus: Focus, known: Mapping[int, Tracking] | None = None) -> Tracking:
+def focus_tracking(assessment: Assessment, focus: Focus) -> Tracking:
     """Return the tracking identifier of a focus.
 
     It comes from the series and from the focus' brightest voxel, which stays where it is when the threshold, the order
     of the foci or a person's contour changes. On a follow-up scan the brightest voxel lies elsewhere: a comparison
-    that has matched the foci passes their earlier identifiers in.
-
-    Args:
-        assessment: whose focus it is.
-        focus: the focus.
-        known: focus id -> identifier that it has already, from an earlier scan or the contour that was given.
+    that has matched the foci hands their earlier identifiers on in ``Focus.tracking_uid``.
     """
-    if known is not None and focus.id in known:
-        return known[focus.id]
+    if focus.tracking_uid:
+        return _tracking("focus", focus.tracking_uid)
     series = assessment.acquisition.series_instance_uid or ""
-    return _tracking("focus", series, *(str(i) for i in focus.peak_index))
+    return _tracking("focus", derived_uid("tracking", "focus", series, *(str(i) for i in focus.peak_index)))
 
 
-def lesion_tracking(assessment: Assessment, lesion_id: int, known: Mapping[int, Tracking] | None = None) -> Tracking:
-    """Return the tracking identifier of a lesion: that of its only focus, or one made from that of its first.
-
-    Args:
-        assessment: whose lesion it is.
-        lesion_id: id of the lesion.
-        known: as for :func:`focus_tracking`.
-    """
-    lesion = next(one for one in assessment.lesions if one.id == lesion_id)
-    foci = {one.id: one for one in assessment.foci}
-    first = focus_tracking(assessment, foci[lesion.focus_ids[0]], known)
-    return first if len(lesion.focus_ids) == 1 else _tracking("lesion", first.uid)
+def lesion_tracking(assessment: Assessment, lesion: Lesion) -> Tracking:
+    """Return the tracking identifier of a lesion: that of its only focus, or one made from that of its first."""
+    first = next(one for one in assessment.foci if one.id == lesion.focus_ids[0])
+    tracking = focus_tracking(assessment, first)
+    if len(lesion.focus_ids) == 1:
+        return tracking
+    return _tracking("lesion", derived_uid("tracking", "lesion", tracking.uid))
 
 
-def _tracking(kind: str, *words: str) -> Tracking:
-    uid = derived_uid("tracking", kind, *words)
-    return Tracking(f"{kind}-{int(uid.removeprefix('2.25.')) >> 96:08x}", uid)
+def _tracking(kind: str, uid: str) -> Tracking:
+    return Tracking(f"{kind}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}", uid)

@@ -8,23 +8,23 @@ Reference: DICOM PS3.3 A.51 (Segmentation), A.90 (Label Map Segmentation), C.8.2
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.sr.coding import Code as DicomCode
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from hepacalc.interop.codes import LIVER, SEGMENT_CODES, Code, SegmentCode, segment_site
 from hepacalc.interop.equipment import MANUFACTURER, SERIAL, stamped, written_at
 from hepacalc.interop.identity import Tracking, content_uid, content_words, focus_tracking
 from hepacalc.interop.source import Source
+from hepacalc.interop.sr_items import coded
 from hepacalc.records import Assessment, Focus, NotMeasured
 from hepacalc.study.tilt import labels_to_source
 
-__all__ = ["FOCI_FILE", "LIVER_FILE", "coded", "foci_seg", "liver_seg", "seg_uids"]
+__all__ = ["FOCI_FILE", "LIVER_FILE", "foci_seg", "liver_seg", "seg_uids"]
 
 LIVER_FILE, FOCI_FILE = "liver.seg.dcm", "foci.seg.dcm"
 _SERIES = {"liver": (801, "hepacalc liver"), "foci": (802, "hepacalc foci")}
@@ -34,14 +34,14 @@ _NETWORK = Code("123110", "DCM", "Artificial Intelligence")
 Labels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
-def coded(code: Code) -> Any:
-    """Return a code as pydicom and highdicom take it."""
-    return DicomCode(code.value, code.scheme, code.meaning)
+def seg_uids(content: tuple[str, ...], what: str, segmentation_type: str) -> tuple[str, str]:
+    """Return SeriesInstanceUID and SOPInstanceUID of a segmentation.
 
-
-def seg_uids(assessment: Assessment, what: str, segmentation_type: str) -> tuple[str, str]:
-    """Return SeriesInstanceUID and SOPInstanceUID of a segmentation, ``what`` being ``liver`` or ``foci``."""
-    content = content_words(assessment)
+    Args:
+        content: :func:`content_words` of the assessment.
+        what: ``liver`` or ``foci``.
+        segmentation_type: ``LABELMAP`` or ``BINARY``.
+    """
     return content_uid(content, "seg series", what), content_uid(content, "seg", what, segmentation_type)
 
 
@@ -61,29 +61,22 @@ def liver_seg(assessment: Assessment, source: Source, *, segmentation_type: str 
     return _seg(labels, [segment], assessment, source, "liver", segmentation_type)
 
 
-def foci_seg(
-    assessment: Assessment,
-    source: Source,
-    *,
-    segmentation_type: str = "LABELMAP",
-    tracking: Mapping[int, Tracking] | None = None,
-) -> hd.seg.Segmentation:
+def foci_seg(assessment: Assessment, source: Source, *, segmentation_type: str = "LABELMAP") -> hd.seg.Segmentation:
     """Return every focus, mimics included, as one segment each; the segment number is the id of the focus.
 
     Args:
         assessment: with at least one focus.
         source: headers of its scan.
         segmentation_type: ``LABELMAP`` or ``BINARY``.
-        tracking: focus id -> identifier that it has already, from an earlier scan or a contour that was given.
     """
     labels = _on_source(assessment.labels, assessment, source)
-    drawn = dict(assessment.run.settings).get("foci") == "file"
+    drawn = "foci_mask" in dict(assessment.run.settings)
     segments = [
         _segment(
             focus.id,
             focus_label(focus),
             SEGMENT_CODES[focus.kind],
-            focus_tracking(assessment, focus, tracking),
+            focus_tracking(assessment, focus),
             _site(focus),
             None if drawn else _FINDER,
             assessment,
@@ -145,7 +138,7 @@ def _seg(
     orientation = source.geometry.affine[:3, [2, 1]] / np.linalg.norm(source.geometry.affine[:3, [2, 1]], axis=0)
     _, row_mm, column_mm = source.geometry.spacing_mm
     number, description = _SERIES[what]
-    series_uid, sop_uid = seg_uids(assessment, what, segmentation_type)
+    series_uid, sop_uid = seg_uids(content_words(assessment), what, segmentation_type)
     content_date, content_time = written_at(assessment)
     is_labelmap = segmentation_type == "LABELMAP"
     made = hd.seg.Segmentation(

@@ -15,7 +15,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
-from hepacalc.errors import GridMismatch, InvalidObject, UsageError
+from hepacalc.errors import GridMismatch, OtherStudy, UsageError
 from hepacalc.geometry import Geometry
 from hepacalc.interop.identity import derived_uid
 from hepacalc.records import Assessment
@@ -74,7 +74,7 @@ def source_of(assessment: Assessment, datasets: Sequence[Dataset]) -> Source:
 
     Raises:
         UsageError: the assessed scan was no DICOM.
-        InvalidObject: the images are of another study or series.
+        OtherStudy: the images are of another study or series.
         GridMismatch: a slice is missing, or lies elsewhere.
     """
     known = assessment.acquisition
@@ -89,7 +89,7 @@ def source_of(assessment: Assessment, datasets: Sequence[Dataset]) -> Source:
         found = {str(d.get(what, "")) for d in datasets}
         if wanted and wanted not in found:
             shown = ", ".join(sorted(shown_uid(uid) for uid in found)[:3])
-            raise InvalidObject(
+            raise OtherStudy(
                 f"the assessment is of {what} {wanted}, the images are of {shown}.",
                 hint="Give the study that was assessed.",
             )
@@ -134,8 +134,7 @@ def _positions(dataset: Dataset) -> list[tuple[int | None, tuple[float, float, f
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
     found: list[tuple[int | None, tuple[float, float, float]]] = []
     for number, group in enumerate(groups, 1):
-        plane = group.get("PlanePositionSequence") or shared[0].get("PlanePositionSequence")
-        found.append((number, _point(plane[0])))
+        found.append((number, _point(_macro(group, shared[0], "PlanePositionSequence"))))
     return found
 
 
@@ -148,7 +147,7 @@ def _cleaned(frames: Sequence[Frame], thickness_mm: float) -> tuple[Frame, ...]:
     """Return the frames with headers of what our objects take over; of every slice but the first only its place."""
     common = _common(frames[0].header, thickness_mm)
     if frames[0].number is not None:
-        _place_frames(frames[0].header, common)
+        _place_frames(frames, thickness_mm, common)
         _name(frames[0].header, common)
         return tuple(Frame(common, f.number, f.position) for f in frames)
     out = []
@@ -198,25 +197,31 @@ def _common(dataset: Dataset, thickness_mm: float) -> Dataset:
     return out
 
 
-def _place_frames(dataset: Dataset, out: Dataset) -> None:
+def _place_frames(frames: Sequence[Frame], thickness_mm: float, out: Dataset) -> None:
     """Take over where the frames of a multi-frame image lie, without any statement about the distance of slices."""
+    dataset = frames[0].header
     groups = dataset.PerFrameFunctionalGroupsSequence
-    out.NumberOfFrames = len(groups)
+    used = groups[(frames[0].number or 1) - 1]
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    out.SharedFunctionalGroupsSequence = DicomSequence([Dataset()])
-    out.PerFrameFunctionalGroupsSequence = DicomSequence([_group(group, shared) for group in groups])
+    out.NumberOfFrames = len(groups)
+    measures, orientation, common = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing = [float(v) for v in _macro(used, shared, "PixelMeasuresSequence").PixelSpacing]
+    measures.SliceThickness = float(thickness_mm)
+    plane = _macro(used, shared, "PlaneOrientationSequence")
+    orientation.ImageOrientationPatient = [float(v) for v in plane.ImageOrientationPatient]
+    common.PixelMeasuresSequence = DicomSequence([measures])
+    common.PlaneOrientationSequence = DicomSequence([orientation])
+    out.SharedFunctionalGroupsSequence = DicomSequence([common])
+    places = []
+    for group in groups:
+        position, place = Dataset(), Dataset()
+        position.ImagePositionPatient = list(_point(_macro(group, shared, "PlanePositionSequence")))
+        place.PlanePositionSequence = DicomSequence([position])
+        places.append(place)
+    out.PerFrameFunctionalGroupsSequence = DicomSequence(places)
 
 
-def _group(group: Dataset, shared: Dataset) -> Dataset:
-    out = Dataset()
-    for name, inner in (
-        ("PlanePosition", ("ImagePositionPatient",)),
-        ("PlaneOrientation", ("ImageOrientationPatient",)),
-        ("PixelMeasures", ("PixelSpacing",)),
-    ):
-        macro = (group.get(f"{name}Sequence") or shared.get(f"{name}Sequence"))[0]
-        item = Dataset()
-        for keyword in inner:
-            setattr(item, keyword, list(macro.get(keyword)))
-        setattr(out, f"{name}Sequence", DicomSequence([item]))
-    return out
+def _macro(group: Dataset, shared: Dataset, name: str) -> Dataset:
+    """Return the first item of a functional group macro, per frame or shared."""
+    first: Dataset = (group.get(name) or shared.get(name))[0]
+    return first

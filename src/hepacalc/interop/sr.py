@@ -5,7 +5,7 @@ Reference: DICOM PS3.3 A.35.3 (Comprehensive SR), PS3.16 TID 1500, TID 1600 (ima
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import highdicom as hd
 from highdicom.sr import (
@@ -30,7 +30,7 @@ from hepacalc.interop.codes import (
     cause_code,
 )
 from hepacalc.interop.equipment import MANUFACTURER, stamped, written_at
-from hepacalc.interop.identity import Tracking, content_uid, content_words, derived_uid
+from hepacalc.interop.identity import content_uid, content_words, derived_uid
 from hepacalc.interop.seg import seg_uids
 from hepacalc.interop.source import Source
 from hepacalc.interop.sr_groups import SEGMENTATION_CLASSES, SegReference, groups_of
@@ -57,11 +57,7 @@ _SHOWN_CAUSES = 5
 
 
 def measurement_report(
-    assessment: Assessment,
-    source: Source,
-    *,
-    segmentation_type: str = "LABELMAP",
-    tracking: Mapping[int, Tracking] | None = None,
+    assessment: Assessment, source: Source, *, segmentation_type: str = "LABELMAP", dated: bool = True
 ) -> hd.sr.ComprehensiveSR:
     """Return the report; it points to the segmentations that :mod:`hepacalc.interop.seg` makes of the same assessment.
 
@@ -69,24 +65,23 @@ def measurement_report(
         assessment: what was measured, with reasoning where the patient was told of.
         source: headers of its scan.
         segmentation_type: of the segmentations, ``LABELMAP`` or ``BINARY``.
-        tracking: focus id -> identifier that it has already.
+        dated: whether the dates of the plan may stand in it.
     """
-    seg = _segmentations(assessment, source, segmentation_type)
-    liver, foci = seg
+    content = content_words(assessment)
+    liver, foci = _segmentations(content, source, segmentation_type)
     reference = SegReference(
         liver.SOPClassUID, liver.SOPInstanceUID, foci.SOPInstanceUID, str(source.header.SeriesInstanceUID)
     )
     report = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=observer(assessment)),
         procedure_reported=codes.cid100.CTUnspecifiedBodyRegion,
-        imaging_measurements=groups_of(assessment, reference, tracking),
+        imaging_measurements=groups_of(assessment, reference),
         title=coded(IMAGING_MEASUREMENT_REPORT),
     )
     root = report[0]
     measured = next(k for k, item in enumerate(root.ContentSequence) if item.name == codes.DCM.ImagingMeasurements)
     root.ContentSequence.insert(measured, _library(source))
-    root.ContentSequence.append(_answer(assessment))
-    content = content_words(assessment)
+    root.ContentSequence.append(_answer(assessment, dated))
     day, hour = written_at(assessment)
     # the tree is put in afterwards: highdicom copies and searches it several times over
     bare = ContainerContentItem(coded(IMAGING_MEASUREMENT_REPORT), template_id="1500")
@@ -96,7 +91,7 @@ def measurement_report(
         content=bare,
         series_instance_uid=content_uid(content, "sr series"),
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=content_uid(content, "sr", segmentation_type, repr(_told(assessment))),
+        sop_instance_uid=content_uid(content, "sr", segmentation_type),
         instance_number=1,
         manufacturer=MANUFACTURER,
         is_complete=True,
@@ -137,17 +132,12 @@ def evidence_of(images: Iterable[Dataset]) -> DicomSequence:
     return DicomSequence(out)
 
 
-def _told(assessment: Assessment) -> object:
-    """Return what the words rest on beside the numbers."""
-    return None if assessment.reasoning is None else assessment.reasoning.to_dict()
-
-
-def _segmentations(assessment: Assessment, source: Source, segmentation_type: str) -> tuple[Dataset, Dataset]:
+def _segmentations(content: tuple[str, ...], source: Source, segmentation_type: str) -> tuple[Dataset, Dataset]:
     """Return what names the two segmentations."""
     out = []
     for what in ("liver", "foci"):
         item = _named(source, SEGMENTATION_CLASSES[segmentation_type])
-        item.SeriesInstanceUID, item.SOPInstanceUID = seg_uids(assessment, what, segmentation_type)
+        item.SeriesInstanceUID, item.SOPInstanceUID = seg_uids(content, what, segmentation_type)
         out.append(item)
     return out[0], out[1]
 
@@ -208,7 +198,7 @@ def _library(source: Source) -> ContainerContentItem:
     return library
 
 
-def _answer(assessment: Assessment) -> ContainerContentItem:
+def _answer(assessment: Assessment, dated: bool) -> ContainerContentItem:
     """Return the conclusion, what limits it, and with a patient the flags, causes and plan."""
     holder = ContainerContentItem(coded(_EVALUATIONS), relationship_type=RelationshipTypeValues.CONTAINS)
     words = summary(assessment)
@@ -216,7 +206,7 @@ def _answer(assessment: Assessment) -> ContainerContentItem:
     items += [text_item(_LIMIT, limit) for limit in words.limits]
     reasoning = reasoning_of(assessment)
     if reasoning is not None:
-        items += [*_flags(reasoning), *_causes(reasoning), *_plan(reasoning)]
+        items += [*_flags(reasoning), *_causes(reasoning), *_plan(reasoning, dated)]
     holder.ContentSequence = hd.sr.ContentSequence(items)
     return holder
 
@@ -254,7 +244,7 @@ def _causes(reasoning: Reasoning) -> Iterator[hd.sr.ContentItem]:
         yield item
 
 
-def _plan(reasoning: Reasoning) -> Iterator[hd.sr.ContentItem]:
+def _plan(reasoning: Reasoning, dated: bool) -> Iterator[hd.sr.ContentItem]:
     for step in reasoning.plan.items:
         item = code_item(_PLAN, Code(step.rule, LOCAL, _english(step.action)))
         how = ", ".join(word for word in (_english(step.modality), _english(step.interval)) if word)
@@ -262,7 +252,7 @@ def _plan(reasoning: Reasoning) -> Iterator[hd.sr.ContentItem]:
             code_item(URGENCY, URGENCIES[step.urgency], relationship="HAS PROPERTIES"),
             text_item(_PLAN, f"{_english(step.action)} ({how}) [{step.status}]", relationship="HAS PROPERTIES"),
         ]
-        if step.due is not None:
+        if step.due is not None and dated:
             items.append(text_item(_DUE, " - ".join(step.due), relationship="HAS PROPERTIES"))
         item.ContentSequence = hd.sr.ContentSequence(items)
         yield item

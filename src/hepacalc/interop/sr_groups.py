@@ -5,7 +5,7 @@ Reference: DICOM PS3.16 TID 1411 (volumetric ROI), TID 1501 (group without ROI),
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import highdicom as hd
@@ -39,7 +39,6 @@ SHOWN = (
     "capsule_distance_mm",
 )  # fmt: skip
 """Measurements of a focus that the report holds; all stand in ``assessment.json``."""
-_UNITS = {"volume_mm3": "mm3", "mass_mg": "mg", "max_hu": "HU", "mean_hu": "HU", "background_hu": "HU"}
 _COUNT = Code("lesions", "99HEPACALC", "Number of calcified lesions")
 _PARENCHYMA = Code("parenchyma-hu", "99HEPACALC", "Attenuation of liver parenchyma")
 _NOISE = Code("noise-hu", "99HEPACALC", "Noise of one voxel")
@@ -64,25 +63,24 @@ class SegReference:
 
 
 def groups_of(
-    assessment: Assessment, seg: SegReference, tracking: Mapping[int, Tracking] | None = None
+    assessment: Assessment, seg: SegReference
 ) -> list[hd.sr.MeasurementsAndQualitativeEvaluations | hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
     """Return the groups: the liver first, then lesion by lesion.
 
     Args:
         assessment: what was measured.
         seg: where its contours are.
-        tracking: focus id -> identifier that it has already.
     """
     foci = {focus.id: focus for focus in assessment.foci}
     out = [_liver(assessment, seg)]
     for lesion in assessment.lesions:
-        followed = lesion_tracking(assessment, lesion.id, tracking)
+        followed = lesion_tracking(assessment, lesion)
         own = [foci[k] for k in lesion.focus_ids]
         if len(own) == 1:
             out.append(_focus(assessment, seg, own[0], lesion, followed))
             continue
         out.append(_lesion(assessment, seg, lesion, followed))
-        out += [_focus(assessment, seg, f, None, focus_tracking(assessment, f, tracking)) for f in own]
+        out += [_focus(assessment, seg, f, None, focus_tracking(assessment, f)) for f in own]
     return out
 
 
@@ -96,13 +94,13 @@ def _liver(assessment: Assessment, seg: SegReference) -> hd.sr.VolumetricROIMeas
     )
     _measured(
         group,
-        measurement(MEASUREMENT_CODES["volume_mm3"], liver.volume_ml, "mL"),
-        measurement(_PARENCHYMA, liver.parenchyma_hu, "HU"),
-        measurement(_NOISE, liver.noise_hu, "HU"),
-        measurement(_SMALLEST, burden.smallest_trusted_mm, "mm"),
-        measurement(MEASUREMENT_CODES["mass_mg"], burden.total_mass_mg, "mg", note="all calcified lesions"),
-        measurement(_COUNT, _exactly(burden.calcifications), "1"),
-        measurement(CALIBRATION_SLOPE, Measured(slope, "mg/mL/HU", slope - sd, slope + sd, line.source), "mg/mL/HU"),
+        measurement(MEASUREMENT_CODES["volume_mm3"], liver.volume_ml),
+        measurement(_PARENCHYMA, liver.parenchyma_hu),
+        measurement(_NOISE, liver.noise_hu),
+        measurement(_SMALLEST, burden.smallest_trusted_mm),
+        measurement(MEASUREMENT_CODES["mass_mg"], burden.total_mass_mg, note="all calcified lesions"),
+        measurement(_COUNT, _exactly(burden.calcifications)),
+        measurement(CALIBRATION_SLOPE, Measured(slope, "mg/mL/HU", slope - sd, slope + sd, line.source)),
     )
     _add(group, text_item(COMMENT, f"outline: {liver.method}; confidence {liver.confidence:.0%}"))
     return group
@@ -121,12 +119,9 @@ def _focus(
     assessment: Assessment, seg: SegReference, focus: Focus, lesion: Lesion | None, followed: Tracking
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Return the group of a focus; it is that of its lesion too where that has no other focus."""
-    numbers = [
-        measurement(MEASUREMENT_CODES[name], focus.measurements[name], _UNITS.get(name, "mm"), note=_note(name))
-        for name in SHOWN
-    ]
+    numbers = [measurement(MEASUREMENT_CODES[name], focus.measurements[name], note=_note(name)) for name in SHOWN]
     if lesion is not None:
-        numbers.append(measurement(EXTENT, lesion.extent_mm, "mm"))
+        numbers.append(measurement(EXTENT, lesion.extent_mm))
     group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         hd.sr.TrackingIdentifier(uid=followed.uid, identifier=followed.id),
         referenced_segment=_segment(seg, seg.foci_uid, focus.id),
@@ -156,9 +151,9 @@ def _lesion(
     )
     _measured(
         group,
-        measurement(MEASUREMENT_CODES["volume_mm3"], lesion.volume_mm3, "mm3"),
-        measurement(MEASUREMENT_CODES["mass_mg"], lesion.mass_mg, "mg", note=_note("mass_mg")),
-        measurement(EXTENT, lesion.extent_mm, "mm"),
+        measurement(MEASUREMENT_CODES["volume_mm3"], lesion.volume_mm3),
+        measurement(MEASUREMENT_CODES["mass_mg"], lesion.mass_mg, note=_note("mass_mg")),
+        measurement(EXTENT, lesion.extent_mm),
     )
     _with_slope(group, assessment)
     listed = ", ".join(map(str, sorted(lesion.focus_ids)))
@@ -181,18 +176,17 @@ def _sites(segment: Segment | NotMeasured) -> list[hd.sr.FindingSite]:
     return [hd.sr.FindingSite(coded(place))]
 
 
-def _measured(group: hd.sr.MeasurementsAndQualitativeEvaluations, *numbers: hd.sr.Measurement) -> None:
+def _measured(group: hd.sr.MeasurementsAndQualitativeEvaluations, *numbers: hd.sr.ContentItem) -> None:
     """Add measurements to a group (highdicom's own constructor searches each of them anew)."""
     for number in numbers:
-        for item in number:
-            _add(group, item)
+        _add(group, number)
 
 
 def _with_slope(group: hd.sr.MeasurementsAndQualitativeEvaluations, assessment: Assessment) -> None:
     """Put the calibration beside the mass that rests on it."""
     line = assessment.calibration
     for item in group[0].ContentSequence:
-        if item.name.value == MEASUREMENT_CODES["mass_mg"].value and item.MeasuredValueSequence:
+        if item.name.value == MEASUREMENT_CODES["mass_mg"].value and item.ValueType == "NUM":
             item.ContentSequence.append(number_item(CALIBRATION_SLOPE, line.mg_per_ml_per_hu, "mg/mL/HU"))
             item.ContentSequence.append(text_item(CALIBRATION_SLOPE, line.source, relationship="HAS PROPERTIES"))
 

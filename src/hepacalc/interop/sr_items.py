@@ -6,17 +6,15 @@ from typing import Any
 
 import highdicom as hd
 from highdicom.sr import CodeContentItem, NumContentItem, RelationshipTypeValues, TextContentItem
-from pydicom.sequence import Sequence as DicomSequence
 from pydicom.sr.coding import Code as DicomCode
 
 from hepacalc.interop.codes import Code, unit_code
 from hepacalc.records import Measured, Measurement
+from hepacalc.report.numbers import significant
 
-__all__ = ["COMMENT", "NOT_MEASURED", "code_item", "coded", "measurement", "number_item", "text_item"]
+__all__ = ["COMMENT", "code_item", "coded", "measurement", "number_item", "text_item"]
 
 COMMENT = Code("121106", "DCM", "Comment")
-NOT_MEASURED = Code("114006", "DCM", "Measurement failure")
-"""Numeric value qualifier (CID 42) of a number that is not there; why stands in its comment."""
 _UPPER = Code("371886008", "SCT", "+, range of upper measurement uncertainty")
 _LOWER = Code("371885007", "SCT", "-, range of lower measurement uncertainty")
 _LONGEST = 1024
@@ -39,32 +37,32 @@ def code_item(name: Code, value: Code, *, relationship: str = "CONTAINS") -> Cod
 
 def number_item(name: Code, value: float, unit: str, *, relationship: str = "HAS PROPERTIES") -> NumContentItem:
     """Return a number under a name."""
-    return NumContentItem(coded(name), float(value), coded(unit_code(unit)), None, RelationshipTypeValues(relationship))
+    return NumContentItem(
+        coded(name), significant(float(value)), coded(unit_code(unit)), None, RelationshipTypeValues(relationship)
+    )
 
 
-def measurement(name: Code, number: Measurement, unit: str, *, note: str = "") -> hd.sr.Measurement:
+def measurement(name: Code, number: Measurement, *, note: str = "") -> hd.sr.ContentItem:
     """Return a measurement (TID 300): value, unit, how far the truth may lie below and above, method in words.
 
-    What was not measured has no value at all, but the qualifier :data:`NOT_MEASURED` and the reason as comment.
+    Numbers have six significant digits, as in ``assessment.json``. What was not measured is no number at all, but words
+    under the same name that say why. (PS3.3 C.18.1 allows a number without a value too; highdicom cannot read one.)
 
     Args:
         name: what was measured.
         number: the number, or why there is none.
-        unit: of the number, where ``number`` itself holds none.
         note: what else belongs to the comment.
     """
     if not isinstance(number, Measured):
-        made = hd.sr.Measurement(coded(name), 0.0, coded(unit_code(unit)), qualifier=coded(NOT_MEASURED))
-        made[0].MeasuredValueSequence = DicomSequence()
-        _comment(made, f"not measured: {number.reason}", note)
-        return made
-    made = hd.sr.Measurement(coded(name), float(number.value), coded(unit_code(number.unit)))
+        return text_item(name, f"not measured: {number.reason}")
+    made = hd.sr.Measurement(coded(name), significant(float(number.value)), coded(unit_code(number.unit)))
     known = number.high > number.low
     _comment(made, f"{number.method}; {number.level:.0%} interval" if known else number.method, note)
     if known:
-        for around, by in ((_UPPER, number.high - number.value), (_LOWER, number.value - number.low)):
+        value, low, high = (significant(float(n)) for n in (number.value, number.low, number.high))
+        for around, by in ((_UPPER, high - value), (_LOWER, value - low)):
             made[0].ContentSequence.append(number_item(around, by, number.unit))
-    return made
+    return made[0]
 
 
 def _comment(made: hd.sr.Measurement, words: str, note: str) -> None:

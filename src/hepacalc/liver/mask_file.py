@@ -17,7 +17,7 @@ from hepacalc.liver.seg_file import SegMask, is_segmentation, read_seg
 from hepacalc.records import LiverMask, Volume
 from hepacalc.study.nifti import read_nifti_labels
 
-__all__ = ["read_liver_mask"]
+__all__ = ["place_seg", "read_liver_mask"]
 
 _PLAUSIBLE_ML = (250.0, 6000.0)
 _PLAUSIBLE_HU = (-30.0, 250.0)
@@ -51,7 +51,7 @@ def read_liver_mask(
     with _named(path):
         if is_segmentation(path):
             seg = read_seg(path, volume.acquisition, label=label)
-            placed, warnings = _place_seg(seg, volume, allow_resample)
+            placed, warnings = place_seg(seg, volume, allow_resample)
             version, warnings = seg.version, (*seg.warnings, *warnings)
         else:
             values, grid = _read_labels(path)
@@ -137,7 +137,12 @@ def _place(
     )
 
 
-def _place_seg(seg: SegMask, volume: Volume, allow_resample: bool) -> tuple[Placed, tuple[str, ...]]:
+def place_seg(seg: SegMask, volume: Volume, allow_resample: bool) -> tuple[Placed, tuple[str, ...]]:
+    """Return a segment on the grid of a scan, and what is to be said of it.
+
+    Raises:
+        GridMismatch: it lies on another grid, and ``allow_resample`` is False.
+    """
     for grid in (volume.geometry, volume.source_geometry):
         if grid is None:
             continue

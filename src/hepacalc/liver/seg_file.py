@@ -12,16 +12,30 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
 
-from hepacalc.errors import DamagedFile, GridMismatch, InvalidLiverMask
+from hepacalc.errors import DamagedFile, GridMismatch, HepacalcError, InvalidLiverMask, OtherStudy
 from hepacalc.geometry import Geometry
 from hepacalc.records import Acquisition
+from hepacalc.study.guard import PARSER_ERRORS
+from hepacalc.study.slices import shown_code, shown_uid
 
-__all__ = ["SegFrame", "SegMask", "is_segmentation", "read_seg"]
+__all__ = [
+    "SEG_CLASSES",
+    "SegFrame",
+    "SegMask",
+    "is_liver",
+    "is_segmentation",
+    "open_seg",
+    "read_seg",
+    "require_same_space",
+    "seg_version",
+    "segment_frames",
+    "segmentation_type",
+    "segments_of",
+]
 
 _LIVER_CODES = {("SCT", "10200004"), ("SRT", "T-62000"), ("SNM3", "T-62000"), ("99SDM", "T-62000")}
-_SEG_CLASSES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
+SEG_CLASSES = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,49 +87,81 @@ def read_seg(path: Path, acquisition: Acquisition, *, label: int | str | None = 
 
     Raises:
         DamagedFile: it cannot be parsed or decoded.
-        InvalidLiverMask: not a segmentation, of another study, or no single liver segment.
+        InvalidLiverMask: not a segmentation, or no single liver segment.
+        OtherStudy: it belongs to another study than the scan.
         GridMismatch: it lies in another frame of reference than the scan.
+    """
+    data = open_seg(path)
+    require_same_space(data, acquisition)
+    number, warnings = _choose(data, label)
+    return SegMask(segment_frames(data, path.name).get(number, ()), seg_version(data), warnings)
+
+
+def open_seg(path: Path, wrong: type[HepacalcError] = InvalidLiverMask) -> Any:
+    """Return the data set of a DICOM segmentation.
+
+    Args:
+        path: the file.
+        wrong: what to raise when it is another kind of object.
+
+    Raises:
+        DamagedFile: it cannot be parsed.
+        HepacalcError: ``wrong``.
     """
     try:
         data = pydicom.dcmread(path)
-    except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except PARSER_ERRORS as error:
         raise DamagedFile(
-            f"the mask {path.name!r} cannot be read as DICOM: {error}.", hint="Export the segmentation again."
+            f"the mask {path.name!r} cannot be read as DICOM: {type(error).__name__}.",
+            hint="Export the segmentation again.",
         ) from error
-    if str(data.get("SOPClassUID", "")) not in _SEG_CLASSES:
-        raise InvalidLiverMask(
-            f"wanted a DICOM Segmentation, found {data.get('Modality', 'no modality')} in {path.name!r}.",
-            hint="Give a DICOM SEG or NIfTI mask of the liver.",
+    if str(data.get("SOPClassUID", "")) not in SEG_CLASSES:
+        raise wrong(
+            f"wanted a DICOM Segmentation, found {shown_code(data.get('Modality'), 'no modality')} in {path.name!r}.",
+            hint="Give a DICOM SEG or a NIfTI label map.",
         )
-    _same_patient_space(data, acquisition)
-    number, warnings = _choose(data, label)
-    kind = str(data.get("SegmentationType", "BINARY"))
-    frames = _frames(data, kind, number, path.name)
-    return SegMask(frames, f"DICOM SEG {kind} {data.get('SOPInstanceUID', '')}".strip(), warnings)
+    return data
 
 
-def _same_patient_space(data: Any, acquisition: Acquisition) -> None:
+def seg_version(data: Any) -> str:
+    """Return type and UID of a segmentation, in words."""
+    return f"DICOM SEG {segmentation_type(data)} {shown_uid(str(data.get('SOPInstanceUID', '')), '')}".strip()
+
+
+def segmentation_type(data: Any) -> str:
+    """Return SegmentationType; BINARY where it is not said."""
+    found = str(data.get("SegmentationType") or "BINARY")
+    return found if found in ("BINARY", "FRACTIONAL", "LABELMAP") else "of unknown type"
+
+
+def require_same_space(data: Any, acquisition: Acquisition) -> None:
+    """Make sure that a segmentation belongs to the study and frame of reference of a scan.
+
+    Raises:
+        OtherStudy: another study; both UIDs are shown.
+        GridMismatch: another frame of reference; both UIDs are shown.
+    """
     study, wanted_study = str(data.get("StudyInstanceUID", "")), acquisition.study_instance_uid
     if study and wanted_study and study != wanted_study:
-        raise InvalidLiverMask(
-            f"the mask belongs to study {study}, the scan to study {wanted_study}.",
+        raise OtherStudy(
+            f"the mask belongs to study {shown_uid(study)}, the scan to study {shown_uid(wanted_study)}.",
             hint="Give the mask that was made on this scan.",
         )
     frame, wanted_frame = str(data.get("FrameOfReferenceUID", "")), acquisition.frame_of_reference_uid
     if frame and wanted_frame and frame != wanted_frame:
         raise GridMismatch(
-            f"the mask lies in frame of reference {frame}, the scan in {wanted_frame}.",
+            f"the mask lies in frame of reference {shown_uid(frame)}, the scan in {shown_uid(wanted_frame)}.",
             hint="Give the mask that was made on this series, or register and export it again.",
         )
 
 
 def _choose(data: Any, label: int | str | None) -> tuple[int, tuple[str, ...]]:
-    segments = [s for s in data.get("SegmentSequence", []) if not _is_background(s)]
+    segments = segments_of(data)
     listing = "; ".join(f"{s.get('SegmentNumber')} {_name(s)}" for s in segments) or "none"
     if label is not None:
         wanted = [s for s in segments if str(label) in {str(s.get("SegmentNumber")), str(s.get("SegmentLabel"))}]
     else:
-        wanted = [s for s in segments if _is_liver(s)]
+        wanted = [s for s in segments if is_liver(s)]
         if not wanted:
             wanted = [s for s in segments if _is_called_liver(s)]
         if not wanted and len(segments) == 1:
@@ -131,6 +177,11 @@ def _choose(data: Any, label: int | str | None) -> tuple[int, tuple[str, ...]]:
     return int(wanted[0].SegmentNumber), ()
 
 
+def segments_of(data: Any) -> list[Any]:
+    """Return the described segments of a segmentation, without the background of a label map."""
+    return [s for s in data.get("SegmentSequence", []) if not _is_background(s)]
+
+
 def _codes(segment: Any) -> list[tuple[str, str]]:
     return [
         (str(c.get("CodingSchemeDesignator", "")), str(c.get("CodeValue", c.get("LongCodeValue", ""))))
@@ -138,7 +189,8 @@ def _codes(segment: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _is_liver(segment: Any) -> bool:
+def is_liver(segment: Any) -> bool:
+    """Whether a segment is coded as liver."""
     return any(code in _LIVER_CODES for code in _codes(segment))
 
 
@@ -156,31 +208,37 @@ def _name(segment: Any) -> str:
     return f"{label!r} ({meaning[0]})" if meaning and meaning[0] else repr(label)
 
 
-def _frames(data: Any, kind: str, number: int, name: str) -> tuple[SegFrame, ...]:
+def segment_frames(data: Any, name: str) -> dict[int, tuple[SegFrame, ...]]:
+    """Return the planes of every segment that holds anything, in the order of the file.
+
+    Args:
+        data: a segmentation.
+        name: of its file, for messages.
+
+    Raises:
+        DamagedFile: it cannot be decoded.
+    """
+    kind = segmentation_type(data)
+    found: dict[int, list[SegFrame]] = {}
     try:
         pixels = data.pixel_array
         pixels = pixels[None] if pixels.ndim == 2 else pixels
         shared = data.SharedFunctionalGroupsSequence[0] if data.get("SharedFunctionalGroupsSequence") else {}
-        frames = []
+        half = 0.5 * float(data.get("MaximumFractionalValue", 255)) if kind == "FRACTIONAL" else 0.5
         for image, group in zip(pixels, data.PerFrameFunctionalGroupsSequence, strict=True):
-            if (
-                kind != "LABELMAP"
-                and int(_macro(group, shared, "SegmentIdentification").ReferencedSegmentNumber) != number
-            ):
-                continue
+            plane = _plane(group, shared, image.shape)
             if kind == "LABELMAP":
-                mask = image == number
-            elif kind == "FRACTIONAL":
-                mask = image >= 0.5 * float(data.get("MaximumFractionalValue", 255))
+                masks = {int(n): image == n for n in np.unique(image) if n != 0}
             else:
-                mask = image > 0
-            frames.append(SegFrame(mask[None], _plane(group, shared, mask.shape), _slice_mm(group, shared)))
-    except (ValueError, AttributeError, KeyError, IndexError, RuntimeError, NotImplementedError, TypeError) as error:
+                masks = {int(_macro(group, shared, "SegmentIdentification").ReferencedSegmentNumber): image >= half}
+            for number, mask in masks.items():
+                found.setdefault(number, []).append(SegFrame(mask[None], plane, _slice_mm(group, shared)))
+    except PARSER_ERRORS as error:
         raise DamagedFile(
-            f"the segmentation {name!r} cannot be decoded: {type(error).__name__}: {error}.",
+            f"the segmentation {name!r} cannot be decoded: {type(error).__name__}.",
             hint="Export the segmentation again, uncompressed.",
         ) from error
-    return tuple(frames)
+    return {number: tuple(frames) for number, frames in found.items()}
 
 
 def _macro(group: Any, shared: Any, name: str) -> Any:

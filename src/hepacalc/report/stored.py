@@ -160,14 +160,29 @@ def assessment_of(doc: dict[str, Any], liver: NDArray[Any], labels: NDArray[Any]
     return assessment
 
 
-def with_scan(assessment: Assessment, volume: Volume) -> Assessment:
+def with_scan(assessment: Assessment, volume: Volume, key: bytes | None = None) -> Assessment:
     """Return a stored assessment with its scan read again.
+
+    Args:
+        assessment: from :func:`read_stored`.
+        volume: the scan.
+        key: by which an assessment without identity was made.
 
     Raises:
         OtherStudy: it is another scan: another study, series or grid.
+        UsageError: the assessment is without identity, and no key was given.
     """
     stored, found = assessment.acquisition, volume.acquisition
-    shown = mapped_uid if is_without_identity(assessment) else str
+    hidden = is_without_identity(assessment)
+    if hidden and key is None:
+        raise UsageError(
+            "the assessment is without identity, so nothing shows that the scan is the one that was assessed.",
+            hint="Give the key that it was made with (--deidentify-key), or write all formats when assessing.",
+        )
+
+    def shown(uid: str) -> str:
+        return mapped_uid(uid, key) if hidden and key is not None else uid
+
     for name, ours, theirs in (
         ("StudyInstanceUID", stored.study_instance_uid, found.study_instance_uid),
         ("SeriesInstanceUID", stored.series_instance_uid, found.series_instance_uid),

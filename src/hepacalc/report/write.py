@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -103,8 +104,9 @@ def prepared(assessment: Assessment, context: ExportContext) -> tuple[Assessment
     """Return what a writer gets: without identity where that was asked for, else as it is."""
     if not context.deidentify:
         return assessment, context
-    source = context.source and SourceStudy(headers_without_identity(context.source.datasets))
-    return without_identity(assessment), replace(context, source=source)
+    key = context.deidentify_key or secrets.token_bytes(32)
+    source = context.source and SourceStudy(headers_without_identity(context.source.datasets, key))
+    return without_identity(assessment, key), replace(context, source=source, deidentify_key=key)
 
 
 def _write_all(

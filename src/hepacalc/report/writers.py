@@ -36,6 +36,9 @@ SegmentationType = Literal["LABELMAP", "BINARY"]
 
 _WRITERS: dict[str, tuple[str, str]] = {
     "fhir": ("hepacalc.interop.fhir", "FhirWriter"),
+    "seg": ("hepacalc.interop.dicom_writers", "SegWriter"),
+    "sr": ("hepacalc.interop.dicom_writers", "ReportWriter"),
+    "ko": ("hepacalc.interop.dicom_writers", "KeyObjectWriter"),
     "ics": ("hepacalc.interop.calendar", "CalendarWriter"),
 }
 """Format -> module and name of a class that is made without arguments."""
@@ -67,6 +70,7 @@ class ExportContext:
             taken out and their UIDs mapped already (:func:`hepacalc.report.write.prepared`); a writer only adds none.
         segmentation_type: SegmentationType of the DICOM SEG.
         patient_id: identifier of the patient for FHIR, ``value`` or ``system|value``; a pseudonym when None.
+        deidentify_key: secret of the site by which UIDs are mapped; None: a random one for this run.
     """
 
     language: Language = "en"
@@ -74,6 +78,7 @@ class ExportContext:
     deidentify: bool = False
     segmentation_type: SegmentationType = "LABELMAP"
     patient_id: str | None = None
+    deidentify_key: bytes | None = None
 
 
 class Writer(Protocol):
