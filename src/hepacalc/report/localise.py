@@ -1,0 +1,85 @@
+"""An assessment and an answer with their free sentences in the language that is spoken, at the edge of the report.
+
+Numbers, ids and keys stay as they are, so pointers into the JSON stay true. Texts that hold every language themselves
+(``Names``) are chosen where they are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hepacalc import records
+from hepacalc.reason import reasoning
+from hepacalc.reason import records as reasons
+from hepacalc.report.language import spoken
+from hepacalc.report.sentences import say
+
+__all__ = ["localised"]
+
+_Record = TypeVar("_Record")
+
+_SENTENCES: Mapping[type, tuple[str, ...]] = {
+    records.Measured: ("method",),
+    records.NotMeasured: ("reason",),
+    records.Calibration: ("source",),
+    records.SeriesSummary: ("reasons",),
+    records.SeriesChoice: ("passed_over",),
+    records.QualityFinding: ("text", "fix"),
+    records.Phase: ("evidence",),
+    records.Liver: ("warnings",),
+    records.Pattern: ("probabilities", "reasons"),
+    records.Segment: ("method",),
+    records.Surroundings: ("reasons",),
+    records.Focus: ("mimic", "reasons"),
+    records.Lesion: ("reasons",),
+    records.Run: ("settings", "seconds"),
+    records.Assessment: ("transforms", "limits"),
+    reasons.Finding: ("text",),
+    reasons.Differential: ("notes",),
+    reasons.WeightOfEvidence: ("said",),
+    reasons.NextTest: ("forbidden",),
+    reasoning.Reasoning: ("setting_because", "warnings", "notes"),
+}
+"""Fields that hold sentences of the rooms: a text, several, or pairs that begin with one."""
+
+_LEFT = (records.Volume, records.LiverMask, np.ndarray)
+
+
+def localised(record: _Record) -> _Record:
+    """Return a record with its sentences translated; the same record where English is spoken."""
+    if spoken() == "en":
+        return record
+    found: _Record = _walk(record)
+    return found
+
+
+def _walk(value: Any) -> Any:
+    if isinstance(value, _LEFT) or isinstance(value, str | int | float | None):
+        return value
+    if isinstance(value, tuple):
+        return tuple(_walk(entry) for entry in value)
+    if isinstance(value, dict):
+        return {key: _walk(entry) for key, entry in value.items()}
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    sentences = _SENTENCES.get(type(value), ())
+    changed = {}
+    for field in fields(value):
+        old = getattr(value, field.name)
+        new = _translated(old) if field.name in sentences else _walk(old)
+        if new is not old:
+            changed[field.name] = new
+    return replace(value, **changed) if changed else value
+
+
+def _translated(value: Any) -> Any:
+    """Return a text, several texts, or pairs whose texts are translated."""
+    if isinstance(value, str):
+        return say(value)
+    if isinstance(value, tuple):
+        return tuple(_translated(entry) for entry in value)
+    return value
