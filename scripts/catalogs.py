@@ -17,12 +17,15 @@ import io
 import itertools
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+
+from hepacalc.knowledge import load_knowledge
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "hepacalc"
@@ -39,12 +42,72 @@ READ = (
 )  # fmt: skip
 """Modules whose sentences reach a reader of the report."""
 
-NOT_SHOWN = {
-    "foci/_shape_features.py": None,
-    "foci/_pattern_model.py": None,
-    "liver/place.py": None,
-    "patient/checks.py": ("_warnings", "warnings_of", "check_warnings"),
-}
+NO_WORDS = ("foci/_shape_features.py", "foci/_pattern_model.py", "liver/place.py")
+"""Modules without a word for a reader."""
+
+ONLY = {"patient/checks.py": ("patient_warnings",)}
+"""Modules of which only these functions speak to a reader of a report."""
+
+NOT_SHOWN = frozenset((
+    "A series of {x1} does not fit into memory.",
+    "A volume with three axes is wanted, but the NIfTI file has shape {x1}.",
+    "Export or download it again.",
+    "Is this g/mL per HU? Multiply by 1000: {n1} mg/mL per HU. Allowed is 0.2 to 2.0.",
+    "The NIfTI file cannot be read.",
+    "The NIfTI file does not say where its voxels lie (no valid sform or qform), so left, right and size cannot be trusted.",
+    "The NIfTI file ends early or is damaged.",
+    "The orientation of the NIfTI file cannot be read.",
+    "The path cannot be opened.",
+    "The path that was given cannot be opened.",
+    "The unit is mg/mL per HU (the same as mg/cm3 per HU), 0.2 to 2.0; about 0.8 at 120 kV.",
+    "Value error",
+    "a depth below the capsule was wanted on the grid of the body {x1}, found {x2}.",
+    "a focus was wanted to measure its shape, found a region {x1} of {x2} voxels in an array {x3}.",
+    "a liver mask was wanted to look for foci in, but it is empty.",
+    "at line {x1}",
+    "drawing its contour",
+    "field {x1}: {x2}",
+    "found {x1}",
+    "label {x1}",
+    "line {x1}",
+    "looking for the liver",
+    "no files",
+    "not installed",
+    "nothing that looks like a liver",
+    "only open blocks are sampled",
+    "only {n1} mL that looks like one",
+    "patient file",
+    "reading headers",
+    "reading slices",
+    "the liver",
+    "the smallest focus was asked for with {x1} = {x2}.",
+    "there is no regular block to measure in its place",
+    "wanted square pixels on an upright grid, found {n1} x {n2} mm.",
+    "whole liver",
+    "{x1} ({x2} slices)",
+    "{x1} slices of {x2} x {x3} pixels",
+    "{x1} total",
+    "{x1} total fast",
+))
+"""Sentences in these modules that no reader of a report meets: errors, progress, names."""
+
+WORDS = (
+    "about", "limit", "treated", "enhanced", "sharp", "soft", "top", "bottom", "left", "right", "front", "back",
+    "arterial", "portal venous", "delayed", "non-contrast", "undetermined", "noise", "haemorrhage", "Lipiodol",
+    "gallstone", "metal", "vessel", "calcification", "indeterminate", "stone-like", "outside-liver", "scout",
+    "yes", "no", "normal", "raised", "low", "positive", "negative", "not done", "abnormal", "stable", "grown", "shrunk",
+    "denser under treatment", "single", "few", "many", "diffuse", "female", "male", "other", "age", "host",
+    "morphology", "radiograph", "ct", "ct non contrast", "ct contrast", "ultrasound", "contrast ultrasound", "mri",
+    "pet ct", "segmenter", "calibration", "agatston", "true", "false", "embedded", "file", "totalsegmentator",
+    "significant", "advanced", "none", "avidity", "high", "long", "liver",
+    "{x1} of {x2}", "{x1} positive", "{x1} negative", "{x1} positive {x2}", "{x1} negative {x2}", "{x1} indeterminate",
+    "{x1} high", "{x1} low", "{x1} yes", "{x1} no", "host {x1}", "morphology {x1}", "age {x1}", "limit {x1}",
+    "default limit {x1}", "{x1} in: {x2}", "{x1} in what looks like liver", "{x1} beside fluid",
+    "{x1} beside other soft tissue", "upper bound {n1} (limit {n2})", "probability {n1} (limit {n2})",
+    "malignant causes together", "dangerous causes together", "causes to be watched together",
+    "benign causes together", "causes that must not be punctured", "upper limit {n1}", "several possible",
+)  # fmt: skip
+"""Words that the rooms put into places of sentences, beside those of :func:`vocabulary`."""
 
 
 def main() -> int:
@@ -75,9 +138,15 @@ def updated(wanted: Iterable[tuple[str | None, str]], old: Catalog, language: st
     new = Catalog(
         locale=language, project="hepacalc", version="", charset="utf-8", fuzzy=False, header_comment="# hepacalc"
     )
+    by_hand = {*sentences(), *vocabulary()}
     for context, text in wanted:
         held = old.get(text, context)
-        new.add(text, held.string if held is not None else "", context=context)
+        known = held.string if held is not None else ""
+        if context is None and text in names() and text not in by_hand:
+            known = names()[text]
+        elif context is None and not known:
+            known = names().get(text, "")
+        new.add(text, known, context=context)
     return new
 
 
@@ -108,22 +177,59 @@ def messages() -> list[tuple[str | None, str]]:
     out: list[tuple[str | None, str]] = [
         (f"{table}.{key}" if table else key, text) for table, phrases in TABLES.items() for key, text in phrases.items()
     ]
-    return out + [(None, sentence) for sentence in sentences()]
+    plain = dict.fromkeys([*sentences(), *vocabulary(), *names()])
+    return out + [(None, sentence) for sentence in plain]
+
+
+def vocabulary() -> list[str]:
+    """Return the words that stand for ids of the patient file in sentences."""
+    from hepacalc.patient import vocabulary as told
+    from hepacalc.patient.analytes import ANALYTES
+    from hepacalc.patient.schema import Virus
+    from hepacalc.patient.schema_exam import ABDOMEN, CHEST, SPLEEN
+    from hepacalc.records import PATTERNS
+
+    questions = [key.split(".")[-1] for block in told.QUESTIONS.values() for keys in block.values() for key in keys]
+    keys = [*questions, *told.SITES, *told.SEROLOGY, *Virus.model_fields, *SPLEEN, *CHEST, *ABDOMEN, *ANALYTES]
+    found = [*WORDS, *PATTERNS, *(analyte.text for analyte in ANALYTES.values())]
+    return list(dict.fromkeys([*found, *(key.replace("_", " ") for key in keys)]))
+
+
+@cache
+def names() -> dict[str, str]:
+    """Return short texts and ids of the knowledge base with their Chinese, which sentences may hold."""
+    base = load_knowledge()
+    held: list[Mapping[str, str]] = [cause.name for cause in base.causes.values()]
+    held += [test.name for test in base.tests.values()]
+    held += [fact.name for fact in base.facts.values()] + [lab.name for lab in base.labs.values()]
+    held += [words for fact in base.facts.values() for words in fact.choices.values()]
+    held += [words for setting in base.settings.values() for words in (setting.why, setting.name)]
+    found: dict[str, str] = {}
+    for holder in (*base.blocks.values(), *base.settings.values()):
+        found[holder.id.replace("_", " ")] = found[holder.id] = holder.name["zh"]
+    for block in base.blocks.values():
+        held.append(block.name)
+        for states in (block.axis_names or {"": block.state_names}).values():
+            held += states.values()
+            found |= {key.replace("_", " "): words["zh"] for key, words in states.items()}
+    return found | {words["en"]: words["zh"] for words in held}
 
 
 def sentences() -> list[str]:
     """Return the templates of sentences in the modules of :data:`READ`, sorted."""
     found: set[str] = set()
     for path in sorted({p for pattern in READ for p in SOURCE.glob(pattern)}):
-        if path.relative_to(SOURCE).as_posix() in NOT_SHOWN:
-            continue
-        found |= set(templates(path.read_text("utf-8")))
-    return sorted(found)
+        name = path.relative_to(SOURCE).as_posix()
+        if name not in NO_WORDS:
+            found |= set(templates(path.read_text("utf-8"), ONLY.get(name)))
+    return sorted(found - NOT_SHOWN)
 
 
-def templates(code: str) -> Iterator[str]:
-    """Return the templates of one module."""
-    for node in _strings(ast.parse(code)):
+def templates(code: str, only: tuple[str, ...] | None = None) -> Iterator[str]:
+    """Return the templates of one module, or of some of its functions."""
+    tree = ast.parse(code)
+    parts = [tree] if only is None else [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name in only]
+    for node in (string for part in parts for string in _strings(part)):
         for parts in itertools.islice(_variants(node), 64):
             template = _numbered(parts)
             if _is_sentence(template):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -58,22 +59,29 @@ def localised(record: _Record) -> _Record:
 
 
 def _walk(value: Any) -> Any:
-    if isinstance(value, _LEFT) or isinstance(value, str | int | float | None):
+    if isinstance(value, str | int | float | None) or isinstance(value, _LEFT):
         return value
     if isinstance(value, tuple):
-        return tuple(_walk(entry) for entry in value)
+        walked = tuple(map(_walk, value))
+        return walked if any(new is not old for new, old in zip(walked, value, strict=True)) else value
     if isinstance(value, dict):
         return {key: _walk(entry) for key, entry in value.items()}
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    sentences = _SENTENCES.get(type(value), ())
     changed = {}
-    for field in fields(value):
-        old = getattr(value, field.name)
-        new = _translated(old) if field.name in sentences else _walk(old)
+    for name, holds_sentences in _fields(type(value)):
+        old = getattr(value, name)
+        new = _translated(old) if holds_sentences else _walk(old)
         if new is not old:
-            changed[field.name] = new
+            changed[name] = new
     return replace(value, **changed) if changed else value
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
+    """Return the fields of a record, and whether each holds sentences."""
+    sentences = _SENTENCES.get(kind, ())
+    return tuple((field.name, field.name in sentences) for field in fields(kind))
 
 
 def _translated(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hepacalc.report.language import phrase
+from hepacalc.report.language import phrase, spoken
 
 __all__ = ["MARKS", "mark"]
 
@@ -14,11 +14,14 @@ MARKS: dict[str, str] = {
     "mark.semicolon": "; ",
     "mark.open": " (",
     "mark.close": ")",
-    "mark.between": " ",
 }
-"""``list`` stands between things of one kind, ``between`` between two sentences."""
+"""``list`` stands between things of one kind."""
+UNSPACED = ("zh",)
+"""Languages that write sentences without a space between them."""
 
 
 def mark(name: str) -> str:
-    """Return a mark of :data:`MARKS` in the language that is spoken."""
+    """Return a mark of :data:`MARKS` in the language that is spoken, or ``between``: what stands between sentences."""
+    if name == "between":
+        return "" if spoken() in UNSPACED else " "
     return phrase(f"mark.{name}", MARKS[f"mark.{name}"])

@@ -11,6 +11,8 @@ from hepacalc.report.reason_phrases import (
     STRENGTHS,
     URGENCIES,
 )
+from hepacalc.report.sheet_phrases import SHEET_PHRASES
+from hepacalc.report.text_phrases import TEXT_PHRASES
 
 __all__ = ["CERTAINTIES", "KINDS", "LEVELS", "MEASUREMENTS", "PHASES", "PHRASES", "TABLES"]
 
@@ -288,7 +290,7 @@ PHRASES: dict[str, str] = {
     ),
 }  # fmt: skip
 
-PHRASES |= MARKS | REASON_PHRASES
+PHRASES |= MARKS | REASON_PHRASES | TEXT_PHRASES | SHEET_PHRASES
 
 TABLES: dict[str, dict[str, str]] = {
     "": PHRASES,

@@ -33,10 +33,11 @@ _JOINTS = (("; ", "；"), (". ", "。"), (": ", "："), (", ", "，"), (" or ", 
 
 
 class _Pattern(NamedTuple):
-    """A message with places: how to find it, how to say it."""
+    """A message with places: a part of it that is always there, how to find it, how to say it."""
 
     literal: str
-    find: re.Pattern[str]
+    find: str
+    words: int
     text: str
     raw: frozenset[str]
 
@@ -76,7 +77,7 @@ def _find(part: str, language: str) -> str | None:
     if _is_the_same(part):
         return part
     for pattern in patterns:
-        if pattern.literal in part and (match := pattern.find.fullmatch(part)) is not None:
+        if pattern.literal in part and (match := re.fullmatch(pattern.find, part)) is not None:
             said = {name: value if name in pattern.raw else _place(name, value, language)
                     for name, value in match.groupdict().items()}  # fmt: skip
             if None not in said.values():
@@ -129,7 +130,7 @@ def _messages(language: str) -> tuple[dict[str, str], tuple[_Pattern, ...]]:
             patterns.append(_pattern(english, text))
         else:
             exact[english] = text
-    patterns.sort(key=lambda one: (-len(_PLACE.sub("", one.find.pattern)), one.find.pattern))
+    patterns.sort(key=lambda one: (-one.words, one.find))
     return exact, tuple(patterns)
 
 
@@ -141,4 +142,4 @@ def _pattern(english: str, text: str) -> _Pattern:
         for k, piece in enumerate(pieces)
     )
     raw = frozenset(re.findall(r"\{(\w+):raw\}", text))
-    return _Pattern(max(literals, key=len), re.compile(find), text, raw)
+    return _Pattern(max(literals, key=len), find, sum(map(len, literals)), text, raw)
