@@ -2,7 +2,7 @@
 
 PlutoPrint lays the page out; it comes with all it needs as a wheel, as the font does (Noto Sans SC, which has Latin and
 Chinese). Nothing else is read: no font of the machine, no file, no network, so the same assessment gives the same bytes.
-A glyph that the font does not have is an error, never a box.
+A character that the font does not have (in the name of a series, say) is spelled as its code point, never a box.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from hepacalc.records import Assessment
 from hepacalc.report.html import render_html, style
 from hepacalc.report.patient import render_sheet
 
-__all__ = ["FONT_PACKAGE", "PIP_LINE", "missing_glyphs", "pdf_is_available", "render_pdf", "render_sheet_pdf"]
+__all__ = ["PIP_LINE", "missing_glyphs", "pdf_is_available", "render_pdf", "render_sheet_pdf", "require_pdf"]
 
 PIP_LINE = 'pip install "hepacalc[pdf]"'
 FONT_PACKAGE = "pylopdf_fonts_zh_cn"
 """Noto Sans SC, SIL Open Font License 1.1, as a package."""
+_PACKAGES = ("plutoprint", "fontTools", FONT_PACKAGE)
 _FONT_URL = "font:report"
 _NO_WORDS = re.compile(r"<style>.*?</style>|<[^>]*>", re.DOTALL)
 
@@ -41,7 +42,6 @@ def render_pdf(assessment: Assessment, *, language: str = "en") -> bytes:
 
     Raises:
         MissingDependency: the extra ``pdf`` is not installed.
-        OutputError: the font lacks a glyph of the text.
         UsageError: another language.
     """
     return _pdf(render_html(assessment, language=language), "pdf.css", assessment.run.created)
@@ -52,7 +52,7 @@ def render_sheet_pdf(told: Assessment | Reasoning, *, language: str = "en", made
 
     Raises:
         MissingDependency: the extra ``pdf`` is not installed.
-        OutputError: the font lacks a glyph of the text, or the sheet does not fit on one page.
+        OutputError: the sheet does not fit on one page.
         UsageError: another language.
     """
     stamp = told.run.created if isinstance(told, Assessment) else f"{made or '2000-01-01'}T00:00:00+00:00"
@@ -62,7 +62,17 @@ def render_sheet_pdf(told: Assessment | Reasoning, *, language: str = "en", made
 
 def pdf_is_available() -> bool:
     """Return whether the extra ``pdf`` is installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("plutoprint", FONT_PACKAGE))
+    return all(importlib.util.find_spec(name) is not None for name in _PACKAGES)
+
+
+def require_pdf() -> None:
+    """Make sure that the extra ``pdf`` is installed.
+
+    Raises:
+        MissingDependency: it is not.
+    """
+    for name in _PACKAGES:
+        _needed(name)
 
 
 def missing_glyphs(page: str) -> str:
@@ -79,12 +89,9 @@ def missing_glyphs(page: str) -> str:
 def _pdf(page: str, sheet: str, created: str, *, most_pages: int | None = None) -> bytes:
     pluto = _needed("plutoprint")
     font = _font()
-    if lacking := missing_glyphs(page):
-        shown = " ".join(f"{c} (U+{ord(c):04X})" for c in lacking[:8])
-        raise OutputError(
-            f"wanted a font with every character of the report, found none for {len(lacking)}: {shown}.",
-            hint=f"Write the HTML report instead, or take the characters out of the names of the series. ({PIP_LINE})",
-        )
+    # only a name out of a header can hold such a character: it is spelled, never a box
+    for character in missing_glyphs(page):
+        page = page.replace(character, f"[U+{ord(character):04X}]")
 
     class Only(pluto.ResourceFetcher):  # type: ignore[misc, name-defined, unused-ignore]
         """Hands out the font and pictures inside the page; nothing else is ever read."""

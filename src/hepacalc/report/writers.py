@@ -35,6 +35,9 @@ Language = Literal["en", "zh"]
 SegmentationType = Literal["LABELMAP", "BINARY"]
 
 _WRITERS: dict[str, tuple[str, str]] = {
+    "pdf": ("hepacalc.report.printed", "PdfWriter"),
+    "text": ("hepacalc.report.printed", "TextWriter"),
+    "sheet": ("hepacalc.report.printed", "SheetWriter"),
     "ics": ("hepacalc.interop.calendar", "CalendarWriter"),
 }
 """Format -> module and name of a class that is made without arguments."""
