@@ -20,6 +20,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
@@ -106,6 +107,7 @@ WORDS = (
     "{x1} beside other soft tissue", "upper bound {n1} (limit {n2})", "probability {n1} (limit {n2})",
     "malignant causes together", "dangerous causes together", "causes to be watched together",
     "benign causes together", "causes that must not be punctured", "upper limit {n1}", "several possible",
+    "liver tests", "inflammation",
 )  # fmt: skip
 """Words that the rooms put into places of sentences, beside those of :func:`vocabulary`."""
 
@@ -186,13 +188,19 @@ def vocabulary() -> list[str]:
     from hepacalc.patient import vocabulary as told
     from hepacalc.patient.analytes import ANALYTES
     from hepacalc.patient.schema import Virus
-    from hepacalc.patient.schema_exam import ABDOMEN, CHEST, SPLEEN
+    from hepacalc.patient.schema_exam import ABDOMEN, CHEST, SPLEEN, InfectionTest
     from hepacalc.records import PATTERNS
 
     questions = [key.split(".")[-1] for block in told.QUESTIONS.values() for keys in block.values() for key in keys]
     keys = [*questions, *told.SITES, *told.SEROLOGY, *Virus.model_fields, *SPLEEN, *CHEST, *ABDOMEN, *ANALYTES]
+    keys += get_args(InfectionTest.model_fields["infection"].annotation)
     found = [*WORDS, *PATTERNS, *(analyte.text for analyte in ANALYTES.values())]
+    found += [source.citation for source in load_knowledge().sources.values() if source.citation.startswith(OWN)]
     return list(dict.fromkeys([*found, *(key.replace("_", " ") for key in keys)]))
+
+
+OWN = ("hepacalc: ", "Nothing was found", "Published single cases")
+"""How citations begin that are no publication but words of ours."""
 
 
 @cache

@@ -17,7 +17,7 @@ from hepacalc import records
 from hepacalc.reason import reasoning
 from hepacalc.reason import records as reasons
 from hepacalc.report.language import spoken
-from hepacalc.report.sentences import say
+from hepacalc.report.sentences import say, say_if_known
 
 __all__ = ["localised"]
 
@@ -68,6 +68,8 @@ def _walk(value: Any) -> Any:
         return {key: _walk(entry) for key, entry in value.items()}
     if not is_dataclass(value) or isinstance(value, type):
         return value
+    if isinstance(value, reasoning.SourceNote):
+        return replace(value, citation=say_if_known(value.citation))
     changed = {}
     for name, holds_sentences in _fields(type(value)):
         old = getattr(value, name)

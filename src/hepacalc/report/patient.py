@@ -106,10 +106,16 @@ def render_sheet(told: Assessment | Reasoning, *, language: str = "en", made: st
 
 
 def sheet_text(sheet: Sheet) -> str:
-    """Return the sentences of a sheet, one a line: what its reading level is measured on."""
-    lines = [f"{sheet.title}.", *([sheet.alarm] if sheet.alarm else [])]
+    """Return the sentences of a sheet, headings left out: what its reading level is measured on.
+
+    The heading over the signs of danger and the signs are one sentence.
+    """
+    lines = [sheet.alarm] if sheet.alarm else []
     for section in sheet.sections:
-        lines += [f"{section.title}.", *section.sentences, *section.points, *section.after]
+        points = list(section.points)
+        if section.name == "at-once":
+            points = [" ".join([section.title, *points])]
+        lines += [*section.sentences, *points, *section.after]
     return "\n".join(lines)
 
 
@@ -184,8 +190,8 @@ def _what_to_do(outcome: Outcome, reasoning: Reasoning | None) -> Section:
     after = ["sheet.do.doctor" if steps else "sheet.do.ill" if outcome in ("none", "scar") else "sheet.do.no-plan"]
     if len(steps) > MOST_STEPS:
         after.append("sheet.do.more")
-    if outcome == "scar" and steps:
-        after.append("sheet.do.stop")
+    if outcome == "scar":
+        after.append("sheet.do.stop" if steps else "sheet.do.enough")
     if _no_needle(reasoning) and outcome not in ("none", "scar"):
         after.append("sheet.do.needle")
     said = [tuple(text(key) for key in keys) for keys in (before, after)]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hepacalc.report.language import catalog, spoken
 
-__all__ = ["ORIGINAL", "say", "say_all"]
+__all__ = ["ORIGINAL", "say", "say_if_known"]
 
 ORIGINAL = "［英文原文］"
 """Stands before a sentence that has no translation."""
@@ -25,8 +25,8 @@ _PLACE = re.compile(r"\{(\w+)(?::raw)?\}")
 _LATIN = re.compile(r"[A-Za-z]")
 # units, codes, UIDs, segments, and names in capitals are the same in every language
 _AS_IT_IS = re.compile(
-    r"[<>~=±+\-\u2212/()\[\]#.,:;%²³·\d\s\u00a0]+|"
-    r"(?:HU|mm[23³²]?|cm[23]?|mL|mg|mg/mL|kV|kVp|dB|IU|U|L|g|ng|ug|nmol|umol|mmol|pmol|h|d|x|z|y)\b|"
+    r"[<>~=±+*\-\u2212/()\[\]#.,:;%²³·\d\s\u00a0]+|"
+    r"(?:HU|mm[23³²]?|cm[23]?|mL|mg|mg/mL|kV|kVp|dB|IU|U|L|g|ng|ug|nmol|umol|mmol|pmol|min|s|m2|h|d|x|z|y)\b|"
     r"[A-Z]+[\w.+#-]*\d[\w.+#-]*|[A-Z]{2,}[A-Z/\-]*\b|(?:10\*9|\[IU\])/\w+|HBsAg|IgG4?|IgM|[IVX]+\b"
 )
 _JOINTS = (("; ", "；"), (". ", "。"), (": ", "："), (", ", "，"), (" or ", "或"), (" and ", "和"), (" x ", " x "))
@@ -49,9 +49,9 @@ def say(sentence: str) -> str:
     return _said(sentence.strip(), spoken())
 
 
-def say_all(sentences: tuple[str, ...]) -> tuple[str, ...]:
-    """Return several."""
-    return tuple(say(sentence) for sentence in sentences)
+def say_if_known(words: str) -> str:
+    """Return a text in the language that is spoken where it is one of our messages, else as it is (citations)."""
+    return words if spoken() == "en" else _messages(spoken())[0].get(words, words)
 
 
 @lru_cache(maxsize=4096)
@@ -72,8 +72,9 @@ def _forms(sentence: str, language: str) -> Iterator[str]:
 def _find(part: str, language: str) -> str | None:
     """Return a translation of a part of a sentence, or None."""
     exact, patterns = _messages(language)
-    if part in exact:
-        return exact[part]
+    # ids of the knowledge base and the patient file are told apart by their words
+    if (found := exact.get(part) or exact.get(part.replace("_", " "))) is not None:
+        return found
     if _is_the_same(part):
         return part
     for pattern in patterns:

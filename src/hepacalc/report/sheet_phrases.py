@@ -69,6 +69,7 @@ SHEET_PHRASES: dict[str, str] = {
     "sheet.do.again": "Ask your doctor if the scan should be done again, or in another way.",
     "sheet.do.questions": "Your doctor will first ask you some questions. Your answers can change these steps.",
     "sheet.do.stop": "If nothing has changed by then, you need no more scans for it.",
+    "sheet.do.enough": "As things are, you need no more scans for it.",
     "sheet.do.needle": "Tell each doctor: no needle into this spot before an expert has seen the pictures.",
     "sheet.do.doctor": "Show this page to your doctor. Ask when each step is.",
     "sheet.do.more": "Your doctor has the list of all steps.",
@@ -100,7 +101,7 @@ SHEET_PHRASES: dict[str, str] = {
     "sheet.date": "{day} {month} {year}",
     "sheet.months": "January February March April May June July August September October November December",
     # tests in plain words
-    "sheet.test.images": "Old pictures, if there are some: your doctor looks at them next to the new ones",
+    "sheet.test.images": "A look at old pictures, if there are some",
     "sheet.test.ultrasound": "An ultrasound",
     "sheet.test.ct": "A CT scan",
     "sheet.test.mri": "An MRI scan",
