@@ -5,7 +5,7 @@ Collects every message that a reader may meet, updates ``src/hepacalc/report/loc
 
 * phrases of the report by key (``words.text("key")``): the key is the context (``msgctxt``);
 * sentences that the rooms build with numbers in them: the code is read, ``{n1}`` stands for a number and ``{x1}`` for
-  words. The report finds them again by their pattern (``report/sentences.py``), since ``assessment.json`` holds English.
+  words. The report finds them again by their pattern (``report/sentences.py``): ``assessment.json`` holds English.
 
 Needs Babel (extra ``test``).
 """
@@ -18,6 +18,7 @@ import itertools
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -49,47 +50,50 @@ NO_WORDS = ("foci/_shape_features.py", "foci/_pattern_model.py", "liver/place.py
 ONLY = {"patient/checks.py": ("patient_warnings",)}
 """Modules of which only these functions speak to a reader of a report."""
 
-NOT_SHOWN = frozenset((
-    "A series of {x1} does not fit into memory.",
-    "A volume with three axes is wanted, but the NIfTI file has shape {x1}.",
-    "Export or download it again.",
-    "Is this g/mL per HU? Multiply by 1000: {n1} mg/mL per HU. Allowed is 0.2 to 2.0.",
-    "The NIfTI file cannot be read.",
-    "The NIfTI file does not say where its voxels lie (no valid sform or qform), so left, right and size cannot be trusted.",
-    "The NIfTI file ends early or is damaged.",
-    "The orientation of the NIfTI file cannot be read.",
-    "The path cannot be opened.",
-    "The path that was given cannot be opened.",
-    "The unit is mg/mL per HU (the same as mg/cm3 per HU), 0.2 to 2.0; about 0.8 at 120 kV.",
-    "Value error",
-    "a depth below the capsule was wanted on the grid of the body {x1}, found {x2}.",
-    "a focus was wanted to measure its shape, found a region {x1} of {x2} voxels in an array {x3}.",
-    "a liver mask was wanted to look for foci in, but it is empty.",
-    "at line {x1}",
-    "drawing its contour",
-    "field {x1}: {x2}",
-    "found {x1}",
-    "label {x1}",
-    "line {x1}",
-    "looking for the liver",
-    "no files",
-    "not installed",
-    "nothing that looks like a liver",
-    "only open blocks are sampled",
-    "only {n1} mL that looks like one",
-    "patient file",
-    "reading headers",
-    "reading slices",
-    "the liver",
-    "the smallest focus was asked for with {x1} = {x2}.",
-    "there is no regular block to measure in its place",
-    "wanted square pixels on an upright grid, found {n1} x {n2} mm.",
-    "whole liver",
-    "{x1} ({x2} slices)",
-    "{x1} slices of {x2} x {x3} pixels",
-    "{x1} total",
-    "{x1} total fast",
-))
+NOT_SHOWN = frozenset(
+    (
+        "A series of {x1} does not fit into memory.",
+        "A volume with three axes is wanted, but the NIfTI file has shape {x1}.",
+        "Export or download it again.",
+        "Is this g/mL per HU? Multiply by 1000: {n1} mg/mL per HU. Allowed is 0.2 to 2.0.",
+        "The NIfTI file cannot be read.",
+        "The NIfTI file does not say where its voxels lie (no valid sform or qform), so left, right and size cannot be "
+        "trusted.",
+        "The NIfTI file ends early or is damaged.",
+        "The orientation of the NIfTI file cannot be read.",
+        "The path cannot be opened.",
+        "The path that was given cannot be opened.",
+        "The unit is mg/mL per HU (the same as mg/cm3 per HU), 0.2 to 2.0; about 0.8 at 120 kV.",
+        "Value error",
+        "a depth below the capsule was wanted on the grid of the body {x1}, found {x2}.",
+        "a focus was wanted to measure its shape, found a region {x1} of {x2} voxels in an array {x3}.",
+        "a liver mask was wanted to look for foci in, but it is empty.",
+        "at line {x1}",
+        "drawing its contour",
+        "field {x1}: {x2}",
+        "found {x1}",
+        "label {x1}",
+        "line {x1}",
+        "looking for the liver",
+        "no files",
+        "not installed",
+        "nothing that looks like a liver",
+        "only open blocks are sampled",
+        "only {n1} mL that looks like one",
+        "patient file",
+        "reading headers",
+        "reading slices",
+        "the liver",
+        "the smallest focus was asked for with {x1} = {x2}.",
+        "there is no regular block to measure in its place",
+        "wanted square pixels on an upright grid, found {n1} x {n2} mm.",
+        "whole liver",
+        "{x1} ({x2} slices)",
+        "{x1} slices of {x2} x {x3} pixels",
+        "{x1} total",
+        "{x1} total fast",
+    )
+)
 """Sentences in these modules that no reader of a report meets: errors, progress, names."""
 
 WORDS = (
@@ -107,7 +111,9 @@ WORDS = (
     "{x1} beside other soft tissue", "upper bound {n1} (limit {n2})", "probability {n1} (limit {n2})",
     "malignant causes together", "dangerous causes together", "causes to be watched together",
     "benign causes together", "causes that must not be punctured", "upper limit {n1}", "several possible",
-    "liver tests", "inflammation",
+    "liver tests", "inflammation", "voxel",
+    # ids of states that mean another thing in another block
+    "rim", "surface", "portal hypertension", "brucella", "tuberculosis",
 )  # fmt: skip
 """Words that the rooms put into places of sentences, beside those of :func:`vocabulary`."""
 
@@ -157,14 +163,22 @@ def po_bytes(catalog: Catalog) -> bytes:
     write_po(out, catalog, width=0, omit_header=False, include_lineno=False, no_location=True)
     lines = out.getvalue().decode("utf-8").splitlines(keepends=True)
     # no stamps: the same translations give the same file
-    kept = [line for line in lines if not re.match(r'"(POT-Creation-Date|PO-Revision-Date|Generated-By|Last-Translator|'
-            r'Language-Team|Report-Msgid-Bugs-To|Project-Id-Version)', line)]
+    kept = [
+        line
+        for line in lines
+        if not re.match(
+            r'"(POT-Creation-Date|PO-Revision-Date|Generated-By|Last-Translator|'
+            r"Language-Team|Report-Msgid-Bugs-To|Project-Id-Version)",
+            line,
+        )
+    ]
     return "".join(kept).encode("utf-8")
 
 
 def mo_bytes(catalog: Catalog) -> bytes:
     out = io.BytesIO()
     clean = read_po(io.BytesIO(po_bytes(catalog)), locale=str(catalog.locale))
+    clean.creation_date = clean.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
     write_mo(out, clean)
     return out.getvalue()
 
@@ -214,7 +228,7 @@ def names() -> dict[str, str]:
     held += [words for setting in base.settings.values() for words in (setting.why, setting.name)]
     found: dict[str, str] = {}
     for holder in (*base.blocks.values(), *base.settings.values()):
-        found[holder.id.replace("_", " ")] = found[holder.id] = holder.name["zh"]
+        found[holder.id.replace("_", " ")] = holder.name["zh"]
     for block in base.blocks.values():
         held.append(block.name)
         for states in (block.axis_names or {"": block.state_names}).values():

@@ -79,14 +79,18 @@ def render_explanation(reasoning: Reasoning, *, now: datetime | None = None, lan
     run = _run(reasoning, now)
     with speaking(language):
         told = localised(reasoning)
-        return page_environment().get_template("explain.html.j2").render(
-            run=run,
-            reason=reason_view(told, run.created[:10]),
-            headline=headline(told),
-            schema=SCHEMA_VERSION,
-            css=style("report.css", "reason.css"),
-            title=words.text("explain.title"),
-            lang=HTML_LANG[language],
+        return (
+            page_environment()
+            .get_template("explain.html.j2")
+            .render(
+                run=run,
+                reason=reason_view(told, run.created[:10]),
+                headline=headline(told),
+                schema=SCHEMA_VERSION,
+                css=style("report.css", "reason.css"),
+                title=words.text("explain.title"),
+                lang=HTML_LANG[language],
+            )
         )
 
 
@@ -110,7 +114,9 @@ def write_explanation(
         (stage / "explanation.json").write_text(
             document_json(explanation_document(reasoning, now=now)), "utf-8", newline="\n"
         )
-        (stage / "explanation.html").write_text(render_explanation(reasoning, now=now, language=language), "utf-8", newline="\n")
+        (stage / "explanation.html").write_text(
+            render_explanation(reasoning, now=now, language=language), "utf-8", newline="\n"
+        )
 
     return write_files(out_dir, EXPLANATION_OUTPUTS, write)
 

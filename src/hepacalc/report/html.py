@@ -14,8 +14,8 @@ from markupsafe import Markup
 from hepacalc.records import MEASUREMENTS, Assessment, Focus, Lesion, Measured, Measurement, NotMeasured, SeriesSummary
 from hepacalc.report import phrases, words
 from hepacalc.report.figures import Picture, lesion_pictures
-from hepacalc.report.livermap import MAP_WINDOW, liver_maps
 from hepacalc.report.language import speaking, spoken
+from hepacalc.report.livermap import MAP_WINDOW, liver_maps
 from hepacalc.report.localise import localised
 from hepacalc.report.marks import mark
 from hepacalc.report.numbers import fixed, percent, significant

@@ -1,7 +1,7 @@
 """In which language the report speaks, and its catalogs.
 
-A language is spoken for the length of a block (:func:`speaking`), per thread and task. A phrase without a translation is
-an error, never English in a Chinese report.
+A language is spoken for the length of a block (:func:`speaking`), per thread and task. A phrase without a translation
+is an error, never English in a Chinese report.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def phrase(context: str, english: str) -> str:
     found = catalog(spoken()).get((context, english))
     if found is None:
         raise OutputError(
-            f"The phrase {context!r} has no translation into {spoken()!r}.", hint="Install hepacalc again, or --lang en."
+            f"The phrase {context!r} has no translation into {spoken()!r}.",
+            hint="Install hepacalc again, or --lang en.",
         )
     return found
 

@@ -37,7 +37,6 @@ _SENTENCES: Mapping[type, tuple[str, ...]] = {
     records.Surroundings: ("reasons",),
     records.Focus: ("mimic", "reasons"),
     records.Lesion: ("reasons",),
-    records.Run: ("settings", "seconds"),
     records.Assessment: ("transforms", "limits"),
     reasons.Finding: ("text",),
     reasons.Differential: ("notes",),
@@ -47,7 +46,7 @@ _SENTENCES: Mapping[type, tuple[str, ...]] = {
 }
 """Fields that hold sentences of the rooms: a text, several, or pairs that begin with one."""
 
-_LEFT = (records.Volume, records.LiverMask, np.ndarray)
+_LEFT = (str, int, float, records.Volume, records.LiverMask, np.ndarray)
 
 
 def localised(record: _Record) -> _Record:
@@ -59,7 +58,7 @@ def localised(record: _Record) -> _Record:
 
 
 def _walk(value: Any) -> Any:
-    if isinstance(value, str | int | float | None) or isinstance(value, _LEFT):
+    if value is None or isinstance(value, _LEFT):
         return value
     if isinstance(value, tuple):
         walked = tuple(map(_walk, value))
@@ -68,6 +67,10 @@ def _walk(value: Any) -> Any:
         return {key: _walk(entry) for key, entry in value.items()}
     if not is_dataclass(value) or isinstance(value, type):
         return value
+    if isinstance(value, records.Run):
+        # names of methods and files are kept
+        settings = tuple((say(name), say_if_known(told)) for name, told in value.settings)
+        return replace(value, settings=settings, seconds=_translated(value.seconds))
     if isinstance(value, reasoning.SourceNote):
         return replace(value, citation=say_if_known(value.citation))
     changed = {}

@@ -27,8 +27,8 @@ Outcome = Literal[
 OUTCOMES: tuple[Outcome, ...] = (
     "none", "none-limited", "unjudged", "unsure", "scar", "open", "closer", "no-plan", "fetus", "fetus-closer",
 )  # fmt: skip
-"""``closer``: a red flag, or a step that is urgent or soon; ``scar``: the plan ends; ``no-plan``: nothing was given about the
-patient."""
+"""``closer``: a red flag, or a step that is urgent or soon; ``scar``: the plan ends; ``no-plan``: nothing was given
+about the patient."""
 
 MOST_STEPS = 5
 PRESSING = ("emergency", "urgent", "soon")
@@ -124,7 +124,7 @@ def _outcome(scan: Assessment | None, reasoning: Reasoning | None) -> Outcome:
         return "fetus-closer" if reasoning.plan.flags else "fetus"
     tone = "found" if scan is None else summary(scan).tone
     if tone in ("none", "none-limited", "unjudged"):
-        return tone  # type: ignore[return-value]
+        return tone
     if reasoning is None:
         return "unsure" if tone == "indeterminate" else "no-plan"
     items = reasoning.plan.items
@@ -200,7 +200,7 @@ def _what_to_do(outcome: Outcome, reasoning: Reasoning | None) -> Section:
 
 def _no_needle(reasoning: Reasoning) -> bool:
     """Whether a needle must not be put into the spot now."""
-    return not reasoning.network == "fetal" and any(
+    return reasoning.network != "fetal" and any(
         test.test in NEEDLES and test.forbidden for test in reasoning.plan.tests
     )
 

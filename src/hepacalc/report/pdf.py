@@ -1,7 +1,7 @@
 """The report and the sheet as PDF: the HTML page laid out on A4, with the fonts inside.
 
 PlutoPrint lays the page out; it comes with all it needs as a wheel, as the font does (Noto Sans SC, which has Latin and
-Chinese). Nothing else is read: no font of the machine, no file, no network, so the same assessment gives the same bytes.
+Chinese). Nothing else is read, no font of the machine, no file, no network: the same assessment gives the same bytes.
 A character that the font does not have (in the name of a series, say) is spelled as its code point, never a box.
 """
 
@@ -101,7 +101,9 @@ def _pdf(page: str, sheet: str, created: str, *, most_pages: int | None = None) 
                 return pluto.ResourceData(font, "font/otf", "")
             if url.startswith("data:image/png;base64,"):
                 return pluto.default_resource_fetcher.fetch_url(url)
-            raise OutputError(f"The page asks for {url[:60]!r}, which is not part of it.", hint="This is a fault of ours.")
+            raise OutputError(
+                f"The page asks for {url[:60]!r}, which is not part of it.", hint="This is a fault of ours."
+            )
 
     book = pluto.Book(pluto.PAGE_SIZE_A4)
     book.custom_resource_fetcher = Only()
@@ -111,7 +113,8 @@ def _pdf(page: str, sheet: str, created: str, *, most_pages: int | None = None) 
         book.set_metadata(key, created)
     if most_pages is not None and book.get_page_count() > most_pages:
         raise OutputError(
-            f"wanted {most_pages} page, found {book.get_page_count()}.", hint="Use the HTML sheet; this is a fault of ours."
+            f"wanted {most_pages} page, found {book.get_page_count()}.",
+            hint="Use the HTML sheet; this is a fault of ours.",
         )
     held = io.BytesIO()
     book.write_to_pdf_stream(held)
@@ -139,4 +142,3 @@ def _needed(name: str) -> Any:
         raise MissingDependency(
             f"A PDF needs the package {name.split('.')[0]}, which is not installed.", hint=f"Run: {PIP_LINE}"
         ) from missing
-

@@ -44,9 +44,9 @@ def text(key: str, **values: object) -> str:
 def said(names: Names) -> str:
     """Return a text in the language that is spoken; marked as the original where only another is there."""
     held = dict(names)
-    if not held or (found := held.get(spoken())):
-        return found if held else ""
-    return say(next(iter(held.values())))
+    if spoken() in held:
+        return held[spoken()]
+    return say(next(iter(held.values()))) if held else ""
 
 
 def named(reasoning: Reasoning, key: str) -> str:

@@ -2,8 +2,8 @@
 
 ``assessment.json`` holds English, and a stored one is all that ``export`` has. So a sentence is found again by its
 pattern: ``{n1}`` of a message stands for a number, ``{x1}`` for words, which are translated in turn; ``{x1:raw}`` in a
-translation keeps them as they are (names out of headers). Several sentences may be joined by semicolons, commas, colons,
-"or" and brackets. What is not found is shown in English and marked as such (:data:`ORIGINAL`), never silently.
+translation keeps them as they are (names out of headers). Several sentences may be joined by semicolons, commas,
+colons, "or" and brackets. What is not found is shown in English and marked as such (:data:`ORIGINAL`), never silently.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def say(sentence: str) -> str:
 
 
 def say_if_known(words: str) -> str:
-    """Return a text in the language that is spoken where it is one of our messages, else as it is (citations)."""
-    return words if spoken() == "en" else _messages(spoken())[0].get(words, words)
+    """Return a text in the language that is spoken where it is one of ours, else as it is (citations, names)."""
+    return words if spoken() == "en" else _find(words, spoken()) or words
 
 
 @lru_cache(maxsize=4096)

@@ -27,8 +27,8 @@ SHEET_PHRASES: dict[str, str] = {
         "cannot tell yet which one you have."
     ),
     "sheet.closer": (
-        "A doctor needs to take a closer look. It is too soon to say what it is. It may turn out to be harmless. But do "
-        "not wait, and do not skip the steps below."
+        "A doctor needs to take a closer look. It is too soon to say what it is. It may turn out to be harmless. But "
+        "do not wait, and do not skip the steps below."
     ),
     "sheet.unsure": (
         "It may be calcium. It may be something else, such as a blood vessel. This scan cannot tell. Another look is "
@@ -47,8 +47,8 @@ SHEET_PHRASES: dict[str, str] = {
         "nothing else do well. But some have an infection or another cause. So your doctors want to look closely."
     ),
     "sheet.fetus.closer": (
-        "The scan shows a bright spot in your baby's liver, and something else that needs a closer look. It is too soon "
-        "to say what it means. Please do not wait with the steps below."
+        "The scan shows a bright spot in your baby's liver, and something else that needs a closer look. It is too "
+        "soon to say what it means. Please do not wait with the steps below."
     ),
     # what it is not
     "sheet.not": "What it is not",

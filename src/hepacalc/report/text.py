@@ -118,9 +118,9 @@ def _peaks(assessment: Assessment) -> dict[int, Measurement]:
             continue
         here = focus.measurements["max_hu"]
         there = found.get(focus.lesion)
-        if there is None or isinstance(here, NotMeasured):
-            found[focus.lesion] = here
-        elif isinstance(there, Measured) and here.value > there.value:
+        if isinstance(there, Measured) and isinstance(here, Measured):
+            found[focus.lesion] = max(there, here, key=lambda peak: peak.value)
+        elif there is None or isinstance(here, NotMeasured):
             found[focus.lesion] = here
     return found
 

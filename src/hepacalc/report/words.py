@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from hepacalc.records import Assessment, Certainty, Kind, Lesion, Measured, Measurement, NotMeasured, Segment
-from hepacalc.report.numbers import percent, shown
 from hepacalc.report.language import phrase
 from hepacalc.report.marks import mark
+from hepacalc.report.numbers import percent, shown
 from hepacalc.report.phrases import CERTAINTIES, KINDS, LEVELS, MEASUREMENTS, PHASES, PHRASES
 from hepacalc.report.reason_views import reasoning_of
 from hepacalc.report.reason_words import summary_lines
