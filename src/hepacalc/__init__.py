@@ -8,8 +8,8 @@ The whole walk, and what it writes::
     hepacalc.write_outputs(assessment, "out")
 
 Each stage by itself: :func:`open_study`, :func:`get_segmenter` or :func:`read_liver_mask`,
-:func:`detect_phase`, :func:`assess_quality`, :func:`find_foci`, :func:`render_html`. A digital patient with
-known truth: :func:`make_patient`, :func:`insert_foci`.
+:func:`detect_phase`, :func:`assess_quality`, :func:`find_foci`, :func:`render_html`, :func:`render_pdf`,
+:func:`report_text`, :func:`render_sheet`. A digital patient with known truth: :func:`make_patient`, :func:`insert_foci`.
 
 What it may be and what to do next, with a scan or without one::
 
@@ -72,14 +72,17 @@ if TYPE_CHECKING:
         Volume,
     )
     from hepacalc.report import (
-        explanation_text,
         load_schema,
         render_explanation,
         render_html,
+        render_pdf,
+        render_sheet,
+        report_text,
         summary_text,
         write_explanation,
         write_outputs,
     )
+    from hepacalc.report.explanation_text import explanation_text
     from hepacalc.study import open_study
     from hepacalc.study.calibration_file import read_calibration
     from hepacalc.study.quality import assess_quality
@@ -136,6 +139,9 @@ __all__ = [
     "read_patient_file",
     "render_explanation",
     "render_html",
+    "render_pdf",
+    "render_sheet",
+    "report_text",
     "segmenter_names",
     "summary_text",
     "what_would_change",
@@ -167,6 +173,9 @@ _HOMES = {
         "load_schema",
         "render_explanation",
         "render_html",
+        "render_pdf",
+        "render_sheet",
+        "report_text",
         "summary_text",
         "write_explanation",
         "write_outputs",

@@ -161,7 +161,7 @@ def test_a_number_that_is_not_finite_leaves_nothing(scan: Assessment, tmp_path: 
 
 
 def test_stopping_it_leaves_nothing(scan: Assessment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(assessment: Assessment) -> str:
+    def stopped(assessment: Assessment, language: str) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(write, "render_html", stopped)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["asked_words", "block_words", "cause_words", "fact_words", "lab_words"]
 
 LANGUAGES = ("en", "zh")
+COLONS, COMMAS, BRACKETS = (": ", "："), (", ", "、"), (" ({})", "（{}）")
+"""Marks of each language."""
 SHOWN = 3
 """So many states of a block are named, the likeliest first."""
 _FIXED: Mapping[str, tuple[str, str]] = {
@@ -48,12 +50,12 @@ def block_words(block: Block, weights: NDArray[np.float64]) -> Names:
     share = weights / weights.sum()
     order = [int(k) for k in np.argsort(-share, kind="stable")[:SHOWN] if share[k] >= max(0.1, 0.5 * share.max())]
     out = []
-    for language in LANGUAGES:
+    for place, language in enumerate(LANGUAGES):
         states = [block.state_names[block.states[k]][language] for k in order]
         shown = [
             name if share[k] > 0.95 else f"{name} {share[k]:.0%}" for name, k in zip(states, order, strict=True)
         ] or [_several(language)]
-        out.append((language, f"{block.name[language]}: {', '.join(shown)}"))
+        out.append((language, f"{block.name[language]}{COLONS[place]}{COMMAS[place].join(shown)}"))
     return tuple(out)
 
 
@@ -70,10 +72,11 @@ def cause_words(cause: str, knowledge: Knowledge, limits: Mapping[str, tuple[flo
         else:
             name = _said(cause, place) if cause in _FIXED else cause
         told = [
-            f"{_said(key, place)} {percent(value)} ({_said('limit', place)} {percent(limit)})"
+            f"{_said(key, place)} {percent(value)}"
+            + BRACKETS[place].format(f"{_said('limit', place)} {percent(limit)}")
             for key, (value, limit) in limits.items()
         ]
-        out.append((language, f"{name}: {', '.join(told)}"))
+        out.append((language, f"{name}{COLONS[place]}{COMMAS[place].join(told)}"))
     return tuple(out)
 
 
@@ -94,7 +97,7 @@ def fact_words(fact: Fact, value: FactValue) -> Names:
             shown = fact.choices[value][language]
         else:
             shown = f"{value:g} {fact.unit}".removesuffix(" 1")
-        out.append((language, f"{fact.name[language]}: {shown}"))
+        out.append((language, f"{fact.name[language]}{COLONS[place]}{shown}"))
     return tuple(out)
 
 
@@ -105,9 +108,9 @@ def lab_words(lab: Lab, value: LabValue) -> Names:
         if isinstance(value.value, str):
             shown = _said(value.value, place)
         else:
-            limit = f" ({_said('uln', place)} {value.uln:g})" if value.uln is not None else ""
+            limit = BRACKETS[place].format(f"{_said('uln', place)} {value.uln:g}") if value.uln is not None else ""
             shown = f"{value.bound}{value.value:g} {lab.unit}{limit}"
-        out.append((language, f"{lab.name[language]}: {shown}"))
+        out.append((language, f"{lab.name[language]}{COLONS[place]}{shown}"))
     return tuple(out)
 
 

@@ -36,7 +36,7 @@ DISCLAIMER: Names = (
 )
 NO_EVIDENCE: Names = (
     ("en", "No interval is evidence-based for a small plain focus (E199); a rule with the status 'ours' is untested."),
-    ("zh", "对单纯小钙化灶，任何随访间隔均无循证依据（E199）；状态为“ours”的规则未经验证。"),
+    ("zh", "对单纯小钙化灶，任何随访间隔均无循证依据（E199）；标为“自定规则”者未经检验。"),
 )
 
 

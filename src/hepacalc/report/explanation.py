@@ -12,7 +12,9 @@ from typing import Any
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Run
 from hepacalc.report import words
-from hepacalc.report.html import page_environment, style
+from hepacalc.report.html import HTML_LANG, page_environment, style
+from hepacalc.report.language import speaking
+from hepacalc.report.localise import localised
 from hepacalc.report.reason_views import reason_view
 from hepacalc.report.reason_words import headline
 from hepacalc.report.schema import SCHEMA_VERSION, clean, document_json, load_schema
@@ -72,24 +74,36 @@ def load_reasoning_schema() -> dict[str, Any]:
     }
 
 
-def render_explanation(reasoning: Reasoning, *, now: datetime | None = None) -> str:
+def render_explanation(reasoning: Reasoning, *, now: datetime | None = None, language: str = "en") -> str:
     """Return the answer as one self-contained HTML page (UTF-8); the same answer and time give the same text."""
     run = _run(reasoning, now)
-    page = page_environment().get_template("explain.html.j2")
-    return page.render(
-        run=run,
-        reason=reason_view(reasoning, run.created[:10]),
-        headline=headline(reasoning),
-        schema=SCHEMA_VERSION,
-        css=style("report.css", "reason.css"),
-        title=words.text("explain.title"),
-    )
+    with speaking(language):
+        told = localised(reasoning)
+        return (
+            page_environment()
+            .get_template("explain.html.j2")
+            .render(
+                run=run,
+                reason=reason_view(told, run.created[:10]),
+                headline=headline(told),
+                schema=SCHEMA_VERSION,
+                css=style("report.css", "reason.css"),
+                title=words.text("explain.title"),
+                lang=HTML_LANG[language],
+            )
+        )
 
 
 def write_explanation(
-    reasoning: Reasoning, out_dir: str | os.PathLike[str], *, now: datetime | None = None
+    reasoning: Reasoning, out_dir: str | os.PathLike[str], *, now: datetime | None = None, language: str = "en"
 ) -> dict[str, Path]:
     """Write ``explanation.json`` and ``explanation.html`` to ``out_dir``, both or none; return their paths by name.
+
+    Args:
+        reasoning: the answer about one patient.
+        out_dir: folder.
+        now: time stamp; the clock when None.
+        language: of the page; the JSON is always in English.
 
     Raises:
         OutputError: the folder cannot be written to, or holds files of somebody else under these names.
@@ -100,7 +114,9 @@ def write_explanation(
         (stage / "explanation.json").write_text(
             document_json(explanation_document(reasoning, now=now)), "utf-8", newline="\n"
         )
-        (stage / "explanation.html").write_text(render_explanation(reasoning, now=now), "utf-8", newline="\n")
+        (stage / "explanation.html").write_text(
+            render_explanation(reasoning, now=now, language=language), "utf-8", newline="\n"
+        )
 
     return write_files(out_dir, EXPLANATION_OUTPUTS, write)
 

@@ -14,7 +14,10 @@ from markupsafe import Markup
 from hepacalc.records import MEASUREMENTS, Assessment, Focus, Lesion, Measured, Measurement, NotMeasured, SeriesSummary
 from hepacalc.report import phrases, words
 from hepacalc.report.figures import Picture, lesion_pictures
+from hepacalc.report.language import speaking, spoken
 from hepacalc.report.livermap import MAP_WINDOW, liver_maps
+from hepacalc.report.localise import localised
+from hepacalc.report.marks import mark
 from hepacalc.report.numbers import fixed, percent, significant
 from hepacalc.report.reason_views import Probability, reason_view, reasoning_of
 from hepacalc.report.reason_words import status_text
@@ -30,9 +33,9 @@ MOST_PICTURED = 40
 MOST_MIMICS = 60
 """Mimics listed on the page; all are in ``foci.csv``."""
 
+HTML_LANG = {"en": "en", "zh": "zh-Hans"}
 _MOST_FOCI = 12
 _MOST_FINE = 10
-_MISTAKEN = "might be mistaken for: "
 _LEAST_BAR = 0.02
 
 
@@ -64,12 +67,24 @@ class FocusView(NamedTuple):
     cells: dict[str, Cell]
 
 
-def render_html(assessment: Assessment) -> str:
+def render_html(assessment: Assessment, *, language: str = "en") -> str:
     """Return the report of an assessment as HTML text (UTF-8); the same assessment gives the same text.
 
     Every measured number stands in an element with ``data-path`` (JSON pointer into ``assessment.json``) and
     ``data-value`` (the number there).
+
+    Args:
+        assessment: what to show.
+        language: ``en`` or ``zh``.
+
+    Raises:
+        UsageError: another language.
     """
+    with speaking(language):
+        return _page(localised(assessment))
+
+
+def _page(assessment: Assessment) -> str:
     scene = Scene.of(assessment)
     fine = min(len(assessment.lesions), MOST_PICTURED) <= _MOST_FINE
     lesions = [
@@ -97,6 +112,7 @@ def render_html(assessment: Assessment) -> str:
         quality=sorted(assessment.quality, key=lambda q: -list(phrases.LEVELS).index(q.level)),
         methods=_methods(assessment),
         footer=_footer(assessment),
+        lang=HTML_LANG[spoken()],
         reason=None if reasoning is None else reason_view(reasoning, assessment.run.created[:10]),
         css=style("report.css") if reasoning is None else style("report.css", "reason.css"),
     )
@@ -123,8 +139,10 @@ def page_environment() -> Environment:
         t=words.text,
         plural=words.plural,
         cell=cell,
-        levels=phrases.LEVELS,
-        measurement_names=phrases.MEASUREMENTS,
+        mark=mark,
+        level_text=words.level_text,
+        measurement_name=words.measurement_name,
+        phase_text=words.phase_text,
         MEASUREMENTS=MEASUREMENTS,
         kind_text=words.kind_text,
         certainty_text=words.certainty_text,
@@ -137,7 +155,7 @@ def page_environment() -> Environment:
     tests: dict[str, Callable[[Any], bool]] = {"unmeasured": lambda value: isinstance(value, NotMeasured)}
     environment.tests.update(tests)
     environment.filters.update(percent=percent, fixed=fixed, date=words.date_text, likely=_likely, six=significant)
-    environment.filters.update(falling=_falling, spacings=_spacings, initial=_initial)
+    environment.filters.update(falling=_falling, spacings=_spacings, initial=_initial, sentence=_sentence)
     environment.filters.update(pointer=_pointer, named=_at)
     return environment
 
@@ -169,6 +187,12 @@ def _initial(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
+def _sentence(words: str) -> str:
+    """Return a text with a capital and one full stop."""
+    stop = mark("stop")
+    return f"{_initial(words).rstrip(stop)}{stop}"
+
+
 def _spacings(spacing_mm: tuple[float, float, float]) -> str:
     return " x ".join(fixed(s, 2) for s in spacing_mm)
 
@@ -183,7 +207,7 @@ def _series(series: SeriesSummary) -> str:
     fitness = words.text("series.unfit") if score is None else words.text("series.score", score=f"{score:.3g}")
     described = series.description or series.series_instance_uid
     images = words.plural(series.instances, "series.instances")
-    return ", ".join(part for part in (described, series.modality, images, fitness) if part)
+    return mark("comma").join(part for part in (described, series.modality, images, fitness) if part)
 
 
 def _focus_view(focus: Focus, index: int) -> FocusView:
@@ -205,7 +229,8 @@ def _lesion_view(assessment: Assessment, index: int, pictures: tuple[tuple[Pictu
     nothing = Cell("", "", "", "", "", (), "", "")
     segment = "" if isinstance(lesion.segment, NotMeasured) else lesion.segment.dominant
     # what it might be mistaken for has a place of its own on the page
-    reasons = [r for r in (*lesion.reasons, *(r for v in own[:3] for r in v.focus.reasons)) if _MISTAKEN not in r]
+    before = words.text("mistaken.before").strip()
+    reasons = [r for r in (*lesion.reasons, *(r for v in own[:3] for r in v.focus.reasons)) if before not in r]
     return LesionView(
         lesion=lesion,
         name=f"L{lesion.id}",
@@ -242,8 +267,8 @@ def _methods(assessment: Assessment) -> list[tuple[str, str]]:
     for focus in assessment.foci:
         for name, measurement in focus.measurements.items():
             if isinstance(measurement, Measured):
-                found.setdefault(measurement.method, {})[phrases.MEASUREMENTS.get(name, name)] = None
-    return [(", ".join(names), method) for method, names in found.items()]
+                found.setdefault(measurement.method, {})[words.measurement_name(name)] = None
+    return [(mark("list").join(names), method) for method, names in found.items()]
 
 
 def _footer(assessment: Assessment) -> str:

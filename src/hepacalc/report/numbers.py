@@ -9,6 +9,7 @@ import math
 from typing import NamedTuple
 
 from hepacalc.records import Measured
+from hepacalc.report.language import spoken
 
 __all__ = ["MINUS", "Shown", "fixed", "percent", "shown", "significant", "unit_text"]
 
@@ -61,6 +62,9 @@ def fixed(value: float, decimals: int) -> str:
 def percent(probability: float) -> str:
     """Return a probability as ``83 %``; never rounded up to 100 % or down to 0 %."""
     points = round(100 * probability)
+    if spoken() == "zh":
+        # GB 3101: no space before the sign
+        return ">99%" if points >= 100 and probability < 1 else "<1%" if points <= 0 < probability else f"{points}%"
     if points >= 100 and probability < 1:
         return f">{_NO_BREAK}99{_NO_BREAK}%"
     if points <= 0 and probability > 0:

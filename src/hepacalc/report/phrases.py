@@ -1,10 +1,20 @@
-"""The English phrases of the report by key; a translation is another table with the same keys."""
+"""The English phrases of the report by key. ``locale/`` holds the translations (``scripts/catalogs.py``)."""
 
 from __future__ import annotations
 
-from hepacalc.report.reason_phrases import REASON_PHRASES
+from hepacalc.report.marks import MARKS
+from hepacalc.report.reason_phrases import (
+    HARMS,
+    REASON_PHRASES,
+    SHORT_STATUSES,
+    STATUSES,
+    STRENGTHS,
+    URGENCIES,
+)
+from hepacalc.report.sheet_phrases import SHEET_PHRASES
+from hepacalc.report.text_phrases import TEXT_PHRASES
 
-__all__ = ["CERTAINTIES", "KINDS", "LEVELS", "MEASUREMENTS", "PHRASES"]
+__all__ = ["CERTAINTIES", "KINDS", "LEVELS", "MEASUREMENTS", "PHASES", "PHRASES", "TABLES"]
 
 KINDS: dict[str, str] = {
     "calcification": "calcification",
@@ -17,6 +27,14 @@ KINDS: dict[str, str] = {
 }
 
 CERTAINTIES: dict[str, str] = {"certain": "certain", "probable": "probable", "possible": "possible"}
+
+PHASES: dict[str, str] = {
+    "non-contrast": "non-contrast",
+    "arterial": "arterial",
+    "portal venous": "portal venous",
+    "delayed": "delayed",
+    "undetermined": "undetermined",
+}
 
 LEVELS: dict[str, str] = {"ok": "OK", "note": "Note", "warning": "Warning", "severe": "Severe"}
 
@@ -45,6 +63,8 @@ PHRASES: dict[str, str] = {
     # numbers
     "not-measured": "not measured: {reason}",
     "range": "{low} to {high}",
+    "range.word": "to",
+    "with-range": "{number} ({range})",
     "none-measured": "no lesion has a measured diameter",
     # headlines
     "headline.found.one": "1 calcified lesion in the liver",
@@ -71,6 +91,9 @@ PHRASES: dict[str, str] = {
     "segments.many": "segments {names}",
     "segment.doubt": "{name} in doubt",
     "where.lobe": "{lobe}: {count}",
+    "where.segments": "{lobe}: {count} ({segments})",
+    "sure.count": "{count} {certainty}",
+    "segment.sure": "{name} ({p})",
     "segment.or": "{a} ({pa}) or {b} ({pb})",
     "lobe.right": "right lobe",
     "lobe.left": "left lobe",
@@ -93,6 +116,8 @@ PHRASES: dict[str, str] = {
     ),
     "limit.liver-cut": "Part of the liver lies outside the scan and was not seen.",
     # page one
+    "footer": "hepacalc: decision support, not a diagnosis",
+    "mistaken.before": "might be mistaken for: ",
     "title": "Calcification in the liver on CT",
     "product": "hepacalc report",
     "disclaimer.short": "Decision support without clinical review; not a medical device, not a diagnosis.",
@@ -168,7 +193,7 @@ PHRASES: dict[str, str] = {
     "focus": "Focus",
     "interval": "90 % interval",
     "interval.note": "In brackets: 90 % intervals, from noise, the edge of the focus and the calibration.",
-        "measurement": "Measurement",
+    "measurement": "Measurement",
     "value": "Value",
     "score": "Score for calcium in the liver",
     "centroid": "Centre (LPS, mm)",
@@ -265,4 +290,19 @@ PHRASES: dict[str, str] = {
     ),
 }  # fmt: skip
 
-PHRASES |= REASON_PHRASES
+PHRASES |= MARKS | REASON_PHRASES | TEXT_PHRASES | SHEET_PHRASES
+
+TABLES: dict[str, dict[str, str]] = {
+    "": PHRASES,
+    "kind": KINDS,
+    "certainty": CERTAINTIES,
+    "phase-name": PHASES,
+    "level-name": LEVELS,
+    "number-of": MEASUREMENTS,
+    "harm-name": HARMS,
+    "urgency-name": URGENCIES,
+    "status-name": STATUSES,
+    "status-short": SHORT_STATUSES,
+    "strength": {f"{least:g}": word for least, word in STRENGTHS},
+}
+"""Every phrase; the context of a translation is ``TABLE.KEY``, or the key alone of the first table."""

@@ -50,6 +50,7 @@ STRENGTHS: tuple[tuple[float, str], ...] = (
 """From so many decibans on, in words; after the grades of Jeffreys 1961, Theory of Probability, appendix B."""
 
 REASON_PHRASES: dict[str, str] = {
+    "status.none": "not stated",
     # red flags
     "flags.one": "1 red flag: it stands whatever ranks first",
     "flags.many": "{count} red flags: they stand whatever ranks first",

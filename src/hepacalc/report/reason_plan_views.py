@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.reason.records import NextTest, PlanItem, RedFlag
+from hepacalc.report.language import spoken
 from hepacalc.report.reason_words import condensed, due_text, joined, said, short_status, text, urgency_text
 from hepacalc.report.source_views import SourceMark, marks_of
 
@@ -163,12 +164,11 @@ def _status(reasoning: Reasoning, status: str, sources: Sequence[str]) -> str:
 
 def _interval(item: PlanItem) -> str:
     """Return when, but not twice that none is needed."""
-    words = said(item.interval)
-    return "" if words == NO_INTERVAL else words
+    return "" if dict(item.interval).get("en") == NO_INTERVAL else said(item.interval)
 
 
 def _test(index: int, test: NextTest) -> NextView:
-    reasons = condensed((("en", reason),) for reason in test.forbidden)
+    reasons = condensed(((spoken(), reason),) for reason in test.forbidden)
     return NextView(
         name=said(test.name),
         path=f"/reasoning/plan/tests/{index}/chance_of_change",

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 from hepacalc.reason.reasoning import LesionReasoning, Reasoning
 from hepacalc.reason.records import CauseProbability, Differential, Explanation, WeightOfEvidence
 from hepacalc.records import Assessment
+from hepacalc.report.marks import mark
 from hepacalc.report.reason_plan_views import PlanView, plan_view
 from hepacalc.report.reason_words import (
     deciban_text,
@@ -149,7 +150,7 @@ def reason_view(reasoning: Reasoning, today: str = "") -> ReasonView:
         causes=_causes(reasoning),
         harms=_harms(reasoning),
         setting=text(
-            "setting.line", name=said(reasoning.setting_name), why=joined(reasoning.setting_because).rstrip(".")
+            "setting.line", name=said(reasoning.setting_name), why=joined(reasoning.setting_because).rstrip(".。")
         ),
         plan=plan_view(reasoning, today, worst),
         own={lesion.lesion: lesion_reasons(reasoning, k) for k, lesion in enumerate(reasoning.lesions)},
@@ -230,7 +231,7 @@ def _weight(reasoning: Reasoning, weight: WeightOfEvidence, path: str) -> Weight
         decibans=weight.decibans,
         shown=deciban_text(weight.decibans),
         strength=strength_text(weight.decibans),
-        said=short(f"{block}: {words}" if words else block),
+        said=short(f"{block}{mark('colon')}{words}" if words else block),
         status=short_status(weight.status),
         sources=marks_of(reasoning, weight.sources),
     )
@@ -290,7 +291,7 @@ def _changes(reasoning: Reasoning) -> tuple[ChangeView, ...]:
     for k, change in enumerate(reasoning.changes):
         path = f"/reasoning/changes/{k}"
         state = f"{change.block}.{change.axis}.{change.state}" if change.axis else f"{change.block}.{change.state}"
-        finding = f"{named(reasoning, change.block)}: {named(reasoning, state)}"
+        finding = f"{named(reasoning, change.block)}{mark('colon')}{named(reasoning, state)}"
         out.append(
             ChangeView(
                 finding=text("changes.known", finding=finding) if change.known else finding,
@@ -299,7 +300,7 @@ def _changes(reasoning: Reasoning) -> tuple[ChangeView, ...]:
                 probability=Probability(
                     f"{path}/probability", change.probability, change.probability, change.probability
                 ),
-                over=", ".join(names.get(cause, cause) for cause, _ in change.over),
+                over=mark("list").join(names.get(cause, cause) for cause, _ in change.over),
             )
         )
     return tuple(out)

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.reason.records import CauseProbability, Names, PlanItem
+from hepacalc.report.language import phrase, spoken
+from hepacalc.report.marks import mark
 from hepacalc.report.numbers import MINUS, percent
 from hepacalc.report.reason_phrases import HARMS, REASON_PHRASES, SHORT_STATUSES, STATUSES, STRENGTHS, URGENCIES
+from hepacalc.report.sentences import say
 
 __all__ = [
     "condensed",
@@ -27,7 +30,6 @@ __all__ = [
     "urgency_text",
 ]
 
-LANGUAGE = "en"
 SHOWN_CAUSES = 3
 """So many causes stand in the line of a terminal."""
 _LONG = re.compile(r"\d+\.\d{2,}")
@@ -36,13 +38,15 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 def text(key: str, **values: object) -> str:
     """Return the phrase of ``key`` with ``values`` put in."""
-    return REASON_PHRASES[key].format(**values)
+    return phrase(key, REASON_PHRASES[key]).format(**values)
 
 
-def said(names: Names, language: str = LANGUAGE) -> str:
-    """Return a text in a language, or in any where it is not there; empty when there is none."""
+def said(names: Names) -> str:
+    """Return a text in the language that is spoken; marked as the original where only another is there."""
     held = dict(names)
-    return held.get(language) or next(iter(held.values()), "")
+    if spoken() in held:
+        return held[spoken()]
+    return say(next(iter(held.values()))) if held else ""
 
 
 def named(reasoning: Reasoning, key: str) -> str:
@@ -52,27 +56,32 @@ def named(reasoning: Reasoning, key: str) -> str:
 
 def harm_text(harm: str) -> str:
     """Return what it means to miss a cause."""
-    return HARMS.get(harm, harm)
+    return phrase(f"harm-name.{harm}", HARMS[harm])
 
 
 def urgency_text(urgency: str) -> str:
     """Return an urgency as a reader says it."""
-    return URGENCIES.get(urgency, urgency)
+    return phrase(f"urgency-name.{urgency}", URGENCIES[urgency])
 
 
 def status_text(status: str) -> str:
     """Return how firm a source or rule is; an unknown status is shown as it is, never as published."""
-    return STATUSES.get(status, status or "not stated")
+    if status not in STATUSES:
+        return status or text("status.none")
+    return phrase(f"status-name.{status}", STATUSES[status])
 
 
 def short_status(status: str) -> str:
     """Return the same in a word or two."""
-    return SHORT_STATUSES.get(status, status or "not stated")
+    if status not in SHORT_STATUSES:
+        return status or text("status.none")
+    return phrase(f"status-short.{status}", SHORT_STATUSES[status])
 
 
 def strength_text(decibans: float) -> str:
     """Return the size of a weight of evidence in a word, whatever its sign."""
-    return next(word for least, word in STRENGTHS if abs(decibans) >= least)
+    least, word = next(pair for pair in STRENGTHS if abs(decibans) >= pair[0])
+    return phrase(f"strength.{least:g}", word)
 
 
 def deciban_text(decibans: float) -> str:
@@ -132,25 +141,29 @@ def headline(reasoning: Reasoning) -> str:
 
 
 def short(line: str, most: int = 110) -> str:
-    """Return a text cut at a word to at most ``most`` characters, with an ellipsis."""
+    """Return a text cut at a word to at most ``most`` characters (half of it in Chinese), with an ellipsis."""
+    most = most // 2 if spoken() == "zh" else most
     if len(line) <= most:
         return line
-    return line[: most - 1].rsplit(" ", 1)[0].rstrip(" ,;:") + "…"
+    kept = line[: most - 1] if spoken() == "zh" else line[: most - 1].rsplit(" ", 1)[0]
+    return kept.rstrip(" ,;:，；：、") + "…"
 
 
 def summary_lines(reasoning: Reasoning, today: str = "") -> tuple[str, str, str]:
     """Return flags, causes and the first step of the plan, a line each, for a terminal."""
-    flags = "; ".join(f"{urgency_text(f.urgency)}: {said(f.text)}" for f in reasoning.plan.flags)
+    flags = mark("semicolon").join(
+        f"{urgency_text(f.urgency)}{mark('colon')}{said(f.text)}" for f in reasoning.plan.flags
+    )
     first = "line.flags" if flags else "line.flags.none"
     known = bool(reasoning.lesions) or reasoning.network == "fetal"
     causes = "line.causes" if known else "line.causes.none"
-    leading = ", ".join(cause_line(entry) for entry in reasoning.differential.causes[:SHOWN_CAUSES])
+    leading = mark("list").join(cause_line(entry) for entry in reasoning.differential.causes[:SHOWN_CAUSES])
     items = reasoning.plan.items
     steps = [item_line(item, today) for item in items if _is_pressing(item)] or [item_line(i, today) for i in items[:1]]
     if len(items) > len(steps) and steps:
         steps.append(text("line.more", count=len(items) - len(steps)))
     next_ = "line.plan" if known else "line.plan.if"
-    plan = text(next_, words="; ".join(steps)) if steps else text("line.plan.none")
+    plan = text(next_, words=mark("semicolon").join(steps)) if steps else text("line.plan.none")
     return text(first, words=flags), text(causes, words=leading), plan
 
 
@@ -168,14 +181,14 @@ def cause_line(entry: CauseProbability) -> str:
 def item_line(item: PlanItem, today: str = "") -> str:
     """Return one step of the plan in a few words: ``Urgent, by 2026-12-06: ultrasound of the liver``."""
     if item.urgency == "none":
-        return said(item.action).rstrip(".")
+        return said(item.action).rstrip(".。")
     when = due_text(item.due, today) or said(item.interval)
     return text("line.item", urgency=urgency_text(item.urgency), when=when, modality=said(item.modality))
 
 
 def joined(parts: Sequence[str]) -> str:
     """Return sentences as one, with semicolons; no two full stops."""
-    return "; ".join(part.rstrip(".") for part in parts)
+    return mark("semicolon").join(part.rstrip(".。") for part in parts)
 
 
 def _is_pressing(item: PlanItem) -> bool:

