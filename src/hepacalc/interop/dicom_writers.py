@@ -1,4 +1,7 @@
-"""The writers of DICOM objects for ``--write``: segmentations, structured report, key object selection."""
+"""The writers of DICOM objects for ``--write``: segmentations, structured report, key object selection.
+
+The libraries are kept quiet: highdicom quotes a name that it finds odd in a warning.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from hepacalc.interop.source import Source, source_of
 from hepacalc.interop.sr import REPORT_FILE, measurement_report
 from hepacalc.records import Assessment
 from hepacalc.report.writers import ExportContext
+from hepacalc.study.guard import quiet
 
 __all__ = ["KeyObjectWriter", "ReportWriter", "SegWriter"]
 
@@ -38,9 +42,10 @@ class SegWriter:
             GridMismatch: a slice of the source is missing.
         """
         source, kind = _source(assessment, context), context.segmentation_type
-        mark(liver_seg(assessment, source, segmentation_type=kind), context).save_as(folder / LIVER_FILE)
-        if assessment.foci:
-            mark(foci_seg(assessment, source, segmentation_type=kind), context).save_as(folder / FOCI_FILE)
+        with quiet():
+            mark(liver_seg(assessment, source, segmentation_type=kind), context).save_as(folder / LIVER_FILE)
+            if assessment.foci:
+                mark(foci_seg(assessment, source, segmentation_type=kind), context).save_as(folder / FOCI_FILE)
 
 
 class ReportWriter:
@@ -55,11 +60,10 @@ class ReportWriter:
 
     def write(self, assessment: Assessment, folder: Path, context: ExportContext) -> None:
         """Write the report; raises as :class:`SegWriter`."""
-        made = measurement_report(
-            assessment, _source(assessment, context), segmentation_type=context.segmentation_type,
-            dated=not context.deidentify,
-        )  # fmt: skip
-        mark(made, context).save_as(folder / REPORT_FILE)
+        source, kind = _source(assessment, context), context.segmentation_type
+        with quiet():
+            made = measurement_report(assessment, source, segmentation_type=kind, dated=not context.deidentify)
+            mark(made, context).save_as(folder / REPORT_FILE)
 
 
 class KeyObjectWriter:
@@ -75,4 +79,5 @@ class KeyObjectWriter:
     def write(self, assessment: Assessment, folder: Path, context: ExportContext) -> None:
         """Write the selection when there is a lesion; raises as :class:`SegWriter`."""
         if assessment.lesions:
-            mark(key_objects(assessment, _source(assessment, context)), context).save_as(folder / KEY_FILE)
+            with quiet():
+                mark(key_objects(assessment, _source(assessment, context)), context).save_as(folder / KEY_FILE)

@@ -61,7 +61,7 @@ def focus_tracking(assessment: Assessment, focus: Focus) -> Tracking:
     """
     if focus.tracking_uid:
         return _tracking("focus", focus.tracking_uid)
-    series = assessment.acquisition.series_instance_uid or ""
+    series = assessment.acquisition.series_instance_uid or repr(assessment.geometry.affine.round(3).tolist())
     return _tracking("focus", derived_uid("tracking", "focus", series, *(str(i) for i in focus.peak_index)))
 
 

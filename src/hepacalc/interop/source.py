@@ -78,13 +78,13 @@ def source_of(assessment: Assessment, datasets: Sequence[Dataset]) -> Source:
         GridMismatch: a slice is missing, or lies elsewhere.
     """
     known = assessment.acquisition
-    if not known.series_instance_uid or not datasets:
+    if not datasets:
         raise UsageError(
             "DICOM objects need the DICOM images that were assessed, and there are none.",
             hint="Give the study with --study; a NIfTI file has no DICOM headers.",
         )
     # several stacks of one series carry its UID with a mark
-    series = known.series_instance_uid.split("#")[0]
+    series = (known.series_instance_uid or "").split("#")[0]
     for what, wanted in (("StudyInstanceUID", known.study_instance_uid), ("SeriesInstanceUID", series)):
         found = {str(d.get(what, "")) for d in datasets}
         if wanted and wanted not in found:
@@ -93,7 +93,7 @@ def source_of(assessment: Assessment, datasets: Sequence[Dataset]) -> Source:
                 f"the assessment is of {what} {wanted}, the images are of {shown}.",
                 hint="Give the study that was assessed.",
             )
-    own = [d for d in datasets if str(d.get("SeriesInstanceUID", "")) == series]
+    own = [d for d in datasets if not series or str(d.get("SeriesInstanceUID", "")) == series]
     geometry = assessment.volume.source_geometry or assessment.geometry
     frames = _matched(own, geometry)
     normal = np.cross(geometry.affine[:3, 2], geometry.affine[:3, 1])
@@ -185,9 +185,9 @@ def _common(dataset: Dataset, thickness_mm: float) -> Dataset:
             setattr(out, name, value if form.fullmatch(value) else "")
     sex = str(dataset.get("PatientSex") or "").strip().upper()
     out.PatientSex = sex if sex in ("M", "F", "O") else ""
-    for name in ("PatientIdentityRemoved", "DeidentificationMethod"):
-        if dataset.get(name):
-            setattr(out, name, dataset.get(name))
+    if str(dataset.get("PatientIdentityRemoved") or "").strip().upper() == "YES":
+        out.PatientIdentityRemoved = "YES"
+        out.DeidentificationMethod = dataset.get("DeidentificationMethod") or "not stated in the source images"
     out.Modality = "CT"
     out.Rows, out.Columns = int(dataset.Rows), int(dataset.Columns)
     if "PerFrameFunctionalGroupsSequence" not in dataset:

@@ -43,7 +43,7 @@ PARSER_ERRORS: tuple[type[BaseException], ...] = (
 )
 """Exception families of third-party parsers on bytes they cannot read."""
 
-_LOGGERS = ("pydicom", "nibabel.global", "openjpeg", "jpeg_ls", "_CharLS", "rle")
+_LOGGERS = ("pydicom", "highdicom.base", "highdicom.image", "nibabel.global", "openjpeg", "jpeg_ls", "_CharLS", "rle")
 
 
 @contextmanager
