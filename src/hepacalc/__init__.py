@@ -9,7 +9,8 @@ The whole walk, and what it writes::
 
 Each stage by itself: :func:`open_study`, :func:`get_segmenter` or :func:`read_liver_mask`,
 :func:`detect_phase`, :func:`assess_quality`, :func:`find_foci`, :func:`render_html`, :func:`render_pdf`,
-:func:`report_text`, :func:`render_sheet`. A digital patient with known truth: :func:`make_patient`, :func:`insert_foci`.
+:func:`report_text`, :func:`render_sheet`. A digital patient with known truth: :func:`make_patient`,
+:func:`insert_foci`.
 
 What it may be and what to do next, with a scan or without one::
 

@@ -104,7 +104,7 @@ def site(segment: Segment | NotMeasured) -> Json:
 
 def add_lesion_site(entries: Entries, assessment: Assessment, lesion: Lesion, subject: Json) -> Json:
     """Add the place of a lesion; its identifier is the tracking UID of the DICOM objects."""
-    tracking = lesion_tracking(assessment, lesion.id)
+    tracking = lesion_tracking(assessment, lesion)
     code = SEGMENT_CODES[lesion.kind].type
     x, y, z = lesion.centroid_mm
     content = {
