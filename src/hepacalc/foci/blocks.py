@@ -1,39 +1,49 @@
-"""Block averages of an array and the way back, for what changes slowly."""
+"""Block averages of an array and the way back, for what changes slowly; boxes around masks."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.geometry import Slices3
 
-__all__ = ["enlarge", "reduce_blocks", "tight_box"]
+__all__ = ["block_max", "block_mean", "enlarge", "spread", "tight_box"]
 
 F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 
-def reduce_blocks(array: NDArray[np.generic], factor: tuple[int, ...]) -> tuple[F32, F32]:
-    """Return block means and block maxima; the last block is filled by repeating the edge."""
-    pad = [(0, -n % f) for n, f in zip(array.shape, factor, strict=True)]
-    wide = np.pad(array, pad, mode="edge") if any(p[1] for p in pad) else array
-    if factor == (1, 1, 1):
-        out = np.asarray(wide, np.float32)
-        return out, out
-    parts = (
-        np.asarray(wide[i :: factor[0], j :: factor[1], k :: factor[2]], np.float32)
-        for i in range(factor[0])
-        for j in range(factor[1])
-        for k in range(factor[2])
-    )
-    total = next(parts).copy()
-    top = total.copy()
-    for part in parts:
-        total += part
-        np.maximum(top, part, out=top)
-    return total / np.float32(np.prod(factor)), top
+def block_mean(array: NDArray[np.generic], factor: Sequence[int]) -> F32:
+    """Return block means; of a mask, the share of each block. The last block is filled by repeating the edge."""
+    exact = np.uint16 if array.dtype == np.bool_ else np.float32
+    return _fold(array, factor, np.add, exact).astype(np.float32, copy=False) / np.float32(np.prod(factor))
 
 
-def enlarge(array: F32, factor: tuple[int, ...], shape: tuple[int, ...]) -> F32:
+def block_max(array: F32, factor: Sequence[int]) -> F32:
+    """Return block maxima."""
+    return np.asarray(_fold(array, factor, np.maximum, np.float32), np.float32)
+
+
+def _fold(array: NDArray[np.generic], factor: Sequence[int], join: np.ufunc, kind: type) -> NDArray[np.generic]:
+    """Join the values of each block, one axis after the other."""
+    out = array
+    for axis, f in enumerate(factor):
+        if f == 1:
+            continue
+        line = np.moveaxis(out, axis, -1)
+        total: NDArray[np.generic] = line[..., ::f].astype(kind)
+        for i in range(1, f):
+            part = line[..., i::f]
+            join(total[..., : part.shape[-1]], part, out=total[..., : part.shape[-1]])
+            if part.shape[-1] < total.shape[-1]:
+                join(total[..., -1], line[..., -1], out=total[..., -1])
+        out = np.moveaxis(total, -1, axis)
+    return out
+
+
+def enlarge(array: F32, factor: Sequence[int], shape: Sequence[int]) -> F32:
     """Interpolate block averages linearly back to ``shape``, held constant beyond the outer block centres."""
     out = array
     for axis, (f, n) in enumerate(zip(factor, shape, strict=True)):
@@ -48,11 +58,58 @@ def enlarge(array: F32, factor: tuple[int, ...], shape: tuple[int, ...]) -> F32:
     return np.asarray(out, np.float32)
 
 
-def tight_box(mask: NDArray[np.bool_]) -> Slices3:
+def spread(mask: Mask, half: Sequence[int]) -> Mask:
+    """Return a mask grown by a box of ``2 half + 1`` voxels; nothing comes in from beyond the array."""
+    out = mask
+    for axis, n in enumerate(half):
+        reach = 0
+        while reach < n:
+            step = min(reach + 1, n - reach)
+            before = np.moveaxis(out, axis, 0)
+            out = out.copy()
+            after = np.moveaxis(out, axis, 0)
+            after[step:] |= before[:-step]
+            after[:-step] |= before[step:]
+            reach += step
+    return out
+
+
+def tight_box(mask: Mask) -> Slices3:
     """Return the smallest box ``(z, y, x)`` that holds every True voxel of a mask that has some."""
-    flat = np.any(mask, axis=0)
-    found = []
-    for line in (np.any(mask, axis=(1, 2)), np.any(flat, axis=1), np.any(flat, axis=0)):
-        at = np.flatnonzero(line)
-        found.append(slice(int(at[0]), int(at[-1]) + 1))
-    return found[0], found[1], found[2]
+    first = _ends(np.any(mask, axis=(1, 2)))
+    flat = np.any(mask[first], axis=0)
+    return first, _ends(np.any(flat, axis=1)), _ends(np.any(flat, axis=0))
+
+
+def _ends(line: Mask) -> slice:
+    at = np.flatnonzero(line)
+    return slice(int(at[0]), int(at[-1]) + 1)
+
+
+def distance_within(mask: Mask, step: Sequence[float], reach: float) -> F32:
+    """Return the Euclidean distance from a mask where it is at most ``reach``; infinity beyond.
+
+    Only the box that the reach can touch is worked on, one axis after the other.
+
+    Args:
+        mask: bool ``(z, y, x)``.
+        step: edges of a voxel ``(z, y, x)``, in the unit of ``reach``.
+        reach: in mm or any other unit.
+    """
+    out = np.full(mask.shape, np.inf, np.float32)
+    if not mask.any():
+        return out
+    steps = [int(reach / d) for d in step]
+    box = tuple(slice(max(b.start - n, 0), b.stop + n) for b, n in zip(tight_box(mask), steps, strict=True))
+    square = np.where(mask[box], np.float32(0), np.float32(np.inf))
+    for axis, (n, d) in enumerate(zip(steps, step, strict=True)):
+        before = np.moveaxis(square, axis, 0)
+        square = square.copy()
+        after = np.moveaxis(square, axis, 0)
+        for k in range(1, min(n, len(after) - 1) + 1):
+            more = np.float32((k * d) ** 2)
+            np.minimum(after[k:], before[:-k] + more, out=after[k:])
+            np.minimum(after[:-k], before[k:] + more, out=after[:-k])
+    distance = np.sqrt(square, out=square)
+    out[box] = np.where(distance <= reach, distance, np.float32(np.inf))
+    return out

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from hepacalc.foci.blocks import reduce_blocks
+from hepacalc.foci.blocks import block_mean, distance_within
 from hepacalc.foci.pattern import on_body
 from hepacalc.foci.scene import Scene
 from hepacalc.foci.shape import Body
@@ -39,13 +38,13 @@ def depth_on_body(scene: Scene, body: Body, start: tuple[int, int, int]) -> F32:
         slice(max(int((a - REACH_MM) / d) - f, 0), min(int((b + REACH_MM) / d) + f + 2, n))
         for a, b, d, f, n in zip(first, last, spacing, factor, scene.liver.shape, strict=True)
     )
-    liver = reduce_blocks(scene.liver[box].view(np.uint8), factor)[0] >= 0.5
+    liver = block_mean(scene.liver[box], factor) >= 0.5
     step = [d * f for d, f in zip(spacing, factor, strict=True)]
     if liver.all():
         return np.full(body.mask.shape, REACH_MM, np.float32)
     # from the centre of a voxel to the surface it is half a voxel less than to the next centre
-    depth = ndimage.distance_transform_edt(liver, sampling=step) - min(step) / 2
-    field = np.clip(depth, 0, REACH_MM).astype(np.float32)
+    depth = distance_within(~liver, step, REACH_MM + min(step)) - np.float32(min(step) / 2)
+    field = np.clip(depth, 0, REACH_MM)
     centre = [(b.start + (f - 1) / 2) * d for b, f, d in zip(box, factor, spacing, strict=True)]
     low = tuple(a - c for a, c in zip(first, centre, strict=True))
     there = Body(body.mask, body.step_mm, (low[0], low[1], low[2]), body.relative, body.faint)

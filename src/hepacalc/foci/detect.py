@@ -6,13 +6,14 @@ small speck whose HU partial volume has brought down is still a candidate.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hepacalc.foci.blocks import enlarge, reduce_blocks, tight_box
+from hepacalc.foci.blocks import block_max, block_mean, enlarge, spread, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene, bulk
 from hepacalc.geometry import Slices3
 
@@ -23,6 +24,8 @@ SIGNIFICANCE = 5.0
 LOWEST_CONTRAST_HU = 28.0
 REACH_MM = 2.5
 RIM_MM = 1.3
+FILTER_MM = 8.0
+"""How far from the liver HU can matter to what is detected in it."""
 NOISY = 8.0
 TREE_FILL = 0.12
 LEAST_HEIGHT_HU = 12.0
@@ -72,31 +75,54 @@ def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = Non
         Candidates with disjoint regions.
     """
     factor = tuple(max(round(DETECTION_STEP_MM / d), 1) for d in scene.spacing_mm)
-    mean, brightest = reduce_blocks(scene.hu, factor)
-    liver = reduce_blocks(scene.liver.view(np.uint8), factor)[0] >= 0.5
     step = tuple(d * f for d, f in zip(scene.spacing_mm, factor, strict=True))
+    box = _around(scene, factor)
+    first = np.array([b.start // f for b, f in zip(box, factor, strict=True)])
+    mean, brightest = block_mean(scene.hu[box], factor), block_max(scene.hu[box], factor)
+    liver = block_mean(scene.liver[box], factor) >= 0.5
     slow = slow_background(mean, liver, step, scene.parenchyma_hu, scene.spread_hu)
-    near = _grow(liver, step, RIM_MM)
     core = ~_grow(~liver, step, 4.0)
-    if core.sum() < 500:
+    if np.count_nonzero(core) < 500:
         core = liver
     contrast = mean - slow
     blur = ndimage.gaussian_filter(contrast, [1.1 / max(d, 1.1) if d > 2.5 else 1.5 / d * 0.8 for d in step])
     sd_one, sd_blur = bulk(contrast[core])[1], bulk(blur[core])[1]
-    floor = max(floor_hu, LOWEST_CONTRAST_HU)
-    score = np.maximum(contrast / sd_one, blur / sd_blur * 0.95)
+    # from here on voxel by voxel: most of the box is not liver
+    near = _grow(liver, step, RIM_MM)
+    above, bright = contrast[near], brightest[near] - slow[near]
+    score = np.maximum(above / sd_one, blur[near] / sd_blur * 0.95)
     # a speck smaller than the detection voxel shows in the brightest native voxel only
-    speck = (brightest - slow) / (scene.noise_hu + 1.0)
-    score = np.maximum(score, speck - 2.0)
-    hot = near & (score > SIGNIFICANCE) & (np.maximum(contrast, 0.8 * (brightest - slow)) > floor)
-    if not hot.any():
-        return ()
-    height = np.where(hot, np.maximum(contrast, 0.6 * (brightest - slow)), -np.inf)
-    window = tuple(2 * max(round(2.0 / d), 1) + 1 for d in step)
-    tops = hot & (height >= ndimage.maximum_filter(height, size=window))
-    where = np.argwhere(tops)
-    order = np.argsort(-height[tops])
-    return _regions(_Field(scene, slow, factor, vessel_hu), where[order], score[tops][order])
+    score = np.maximum(score, bright / (scene.noise_hu + 1.0) - 2.0)
+    hot = (score > SIGNIFICANCE) & (np.maximum(above, 0.8 * bright) > max(floor_hu, LOWEST_CONTRAST_HU))
+    where = np.argwhere(near)[hot]
+    height, score = np.maximum(above, 0.6 * bright)[hot], score[hot]
+    tops = _tops(where, height, near.shape, tuple(max(round(2.0 / d), 1) for d in step))
+    order = tops[np.argsort(-height[tops])]
+    return _regions(_Field(scene, slow, first, factor, vessel_hu), where[order], score[order])
+
+
+def _around(scene: Scene, factor: tuple[int, ...]) -> Slices3:
+    """Return a box of whole detection voxels around the liver, wide enough for every filter."""
+    z, y, x = (
+        slice(max((b.start - int(FILTER_MM / d)) // f * f, 0), min(b.stop + int(FILTER_MM / d), n))
+        for b, d, f, n in zip(tight_box(scene.liver), scene.spacing_mm, factor, scene.liver.shape, strict=True)
+    )
+    return z, y, x
+
+
+def _tops(
+    where: NDArray[np.intp], height: NDArray[np.floating], shape: tuple[int, ...], half: tuple[int, ...]
+) -> NDArray[np.intp]:
+    """Return which of some voxels are the highest of them in a box of ``2 half + 1`` around each."""
+    field = np.full([n + 2 * h for n, h in zip(shape, half, strict=True)], -np.inf, np.float32)
+    at = np.ravel_multi_index(tuple((where + half).T), field.shape)
+    flat = field.ravel()
+    flat[at] = height
+    left = np.arange(len(at))
+    for shift in itertools.product(*(range(-h, h + 1) for h in half)):
+        beside = at[left] + int(np.dot(shift, np.array(field.strides) // field.itemsize))
+        left = left[height[left] >= flat[beside]]
+    return left
 
 
 def slow_background(
@@ -105,8 +131,8 @@ def slow_background(
     """Return the slow changes of liver HU over ``hu``'s grid: outliers left out, blurred, continued outwards."""
     factor = tuple(max(round(4.0 / d), 1) for d in step)
     usable = liver & (np.abs(hu - mean) < 2.5 * spread + 10)
-    coarse_hu = reduce_blocks(np.where(usable, hu - mean, 0).astype(np.float32), factor)[0]
-    coarse_n = reduce_blocks(usable.astype(np.float32), factor)[0]
+    coarse_hu = block_mean(np.where(usable, hu - np.float32(mean), np.float32(0)), factor)
+    coarse_n = block_mean(usable, factor)
     sigma = [scale_mm / (d * f) for d, f in zip(step, factor, strict=True)]
     total = ndimage.gaussian_filter(coarse_hu, sigma, mode="constant", truncate=3)
     count = ndimage.gaussian_filter(coarse_n, sigma, mode="constant", truncate=3)
@@ -116,59 +142,63 @@ def slow_background(
 
 def _grow(mask: Mask, step: tuple[float, ...], mm: float) -> Mask:
     """Dilate by ``mm`` along each axis and its diagonals (box)."""
-    size = tuple(2 * int(np.ceil(mm / d - 0.25)) + 1 for d in step)
-    return np.asarray(ndimage.maximum_filter(mask, size=size, mode="constant", cval=0))
+    return spread(mask, [int(np.ceil(mm / d - 0.25)) for d in step])
 
 
 class _Field:
     """What flooding needs of the whole scene, made once: slow background, depth in the liver."""
 
-    def __init__(self, scene: Scene, slow: F32, factor: tuple[int, ...], vessel_hu: float | None) -> None:
-        self.scene, self.slow, self.factor = scene, slow, factor
+    def __init__(
+        self, scene: Scene, slow: F32, first: NDArray[np.intp], factor: tuple[int, ...], vessel_hu: float | None
+    ) -> None:
+        self.scene, self.slow, self.first, self.factor = scene, slow, first, factor
         self.follow_above = -np.inf if vessel_hu is None else vessel_hu + max(40.0, 2.5 * scene.noise_hu)
         self._coarse = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
-        liver = reduce_blocks(scene.liver.view(np.uint8), self._coarse)[0] >= 0.5
-        step = [d * f for d, f in zip(scene.spacing_mm, self._coarse, strict=True)]
+        box = _around(scene, self._coarse)
+        self._start = np.array([b.start // f for b, f in zip(box, self._coarse, strict=True)])
+        liver = block_mean(scene.liver[box], self._coarse) >= 0.5
+        step = tuple(d * f for d, f in zip(scene.spacing_mm, self._coarse, strict=True))
         padded = np.pad(liver, 1, mode="edge")
         depth = ndimage.distance_transform_edt(padded, sampling=step)[1:-1, 1:-1, 1:-1] - min(step) / 2
         self._depth = np.clip(depth, 0, None)
-        self._near = _grow(liver.view(np.uint8), tuple(step), REACH_MM).astype(bool)
+        self._near = _grow(liver, step, REACH_MM)
+
+    def _cells(self, index: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
+        """Return the blocks ``(n, 3)`` voxels lie in; what is far from the liver counts as at the edge of the box."""
+        cells = np.clip(index // self._coarse - self._start, 0, np.array(self._depth.shape) - 1)
+        return tuple(cells.T)
 
     def depth_mm(self, box: Slices3, region: Mask) -> float:
         """Return how deep below the liver's surface a region reaches."""
-        index = np.argwhere(region) + [b.start for b in box]
-        return float(self._depth[tuple((index // self._coarse).T)].max())
+        return float(self._depth[self._cells(np.argwhere(region) + [b.start for b in box])].max())
 
     def near_liver(self, start: list[int], region: Mask) -> Mask:
         """Return the part of a region, whose first voxel lies at ``start``, that lies in the liver or close to it."""
-        index = np.argwhere(region)
-        near = self._near[tuple(((index + start) // self._coarse).T)]
         out = np.zeros(region.shape, bool)
-        out[tuple(index[near].T)] = True
+        out[region] = self._near[self._cells(np.argwhere(region) + start)]
         return out
 
     def depth_at(self, index: tuple[int, int, int]) -> float:
         """Return how deep a voxel lies below the liver's surface."""
-        z, y, x = (i // c for i, c in zip(index, self._coarse, strict=True))
-        return float(self._depth[z, y, x])
+        return float(self._depth[self._cells(np.array([index]))][0])
 
 
 def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]) -> tuple[Candidate, ...]:
     """Flood each peak down to half its height; a peak inside an earlier region belongs to that one."""
-    scene, slow, factor = field.scene, field.slow, field.factor
+    scene, factor = field.scene, field.factor
     claimed = np.zeros(scene.hu.shape, bool)
     out: list[Candidate] = []
     for top, score in zip(tops, scores, strict=True):
         if len(out) >= MOST_CANDIDATES:
             break
-        start = [int(t * f) for t, f in zip(top, factor, strict=True)]
+        start = [int(t * f) for t, f in zip(top + field.first, factor, strict=True)]
         block = tuple(slice(s, s + f) for s, f in zip(start, factor, strict=True))
         if claimed[block].any():
             continue
         peak = _climb(scene, block)
         if claimed[peak]:
             continue
-        background = float(slow[tuple(top)])
+        background = float(field.slow[tuple(top)])
         found = _flood(field, peak, background)
         if found is None:
             continue

@@ -41,25 +41,39 @@ def distinct(candidates: Sequence[Candidate], *, vessel_hu: float | None = None)
         vessel_hu: brightest blood of an enhanced scan; None on a plain one.
     """
     kept: list[Candidate] = []
-    for part in sorted(candidates, key=lambda c: -int(c.region.sum())):
-        for k, whole in enumerate(kept):
+    boxes = np.empty((len(candidates), 2, 3), int)
+
+    def keep(k: int, candidate: Candidate) -> None:
+        kept[k : k + 1] = [candidate]
+        boxes[k] = _ends(candidate)
+
+    for part in sorted(candidates, key=lambda c: -np.count_nonzero(c.region)):
+        first, last = _ends(part)
+        others = boxes[: len(kept)]
+        for k in map(int, np.flatnonzero(((first <= others[:, 1]) & (last >= others[:, 0])).all(axis=1))):
+            whole = kept[k]
             within, beside = _shares(part, whole)
             if max(within, beside) <= WITHIN:
                 continue
             if _alike(part, whole) and (vessel_hu is None or min(part.peak_hu, whole.peak_hu) > vessel_hu):
-                kept[k] = _joined(whole, part)
+                keep(k, _joined(whole, part))
                 break
             if within <= WITHIN:
                 continue
             rest = _cut(whole, part)
             if rest is None:
                 # nothing is left of it but the part
-                kept[k] = part
+                keep(k, part)
                 break
-            kept[k] = rest
+            keep(k, rest)
         else:
-            kept.append(part)
+            keep(len(kept), part)
     return tuple(sorted(kept, key=lambda c: -c.peak_hu))
+
+
+def _ends(candidate: Candidate) -> NDArray[np.intp]:
+    """Return the first index and the one after the last along each axis, ``(2, 3)``."""
+    return np.array([[b.start for b in candidate.box], [b.stop for b in candidate.box]])
 
 
 def _height(candidate: Candidate) -> float:
@@ -74,9 +88,6 @@ def _alike(part: Candidate, whole: Candidate) -> bool:
 
 def _shares(part: Candidate, whole: Candidate) -> tuple[float, float]:
     """Return the share of a region that lies in another one, and the share that lies in it or next to it."""
-    near = [(b.start - 1, b.stop + 1) for b in whole.box]
-    if any(a.start >= n[1] or a.stop <= n[0] for a, n in zip(part.box, near, strict=True)):
-        return 0.0, 0.0
     # only what lies in the part's own box and one voxel around it matters, however large the other one is
     low = [a.start - 1 for a in part.box]
     other = np.zeros([n + 2 for n in part.region.shape], bool)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepacalc.errors import MeasurementError
-from hepacalc.foci.blocks import reduce_blocks
+from hepacalc.foci.blocks import block_mean
 from hepacalc.foci.detect import Candidate, slow_background
 from hepacalc.foci.mimics import Verdict
 from hepacalc.foci.scene import Scene
@@ -74,8 +74,8 @@ class _Ground:
     def __init__(self, scene: Scene) -> None:
         self._factor = tuple(max(round(BLOCK_MM / d), 1) for d in scene.spacing_mm)
         step = tuple(d * f for d, f in zip(scene.spacing_mm, self._factor, strict=True))
-        mean = reduce_blocks(scene.hu, self._factor)[0]
-        liver = reduce_blocks(scene.liver.view(np.uint8), self._factor)[0] >= 0.5
+        mean = block_mean(scene.hu, self._factor)
+        liver = block_mean(scene.liver, self._factor) >= 0.5
         self._slow = slow_background(mean, liver, step, scene.parenchyma_hu, scene.spread_hu)
         padded = np.pad(liver, 1, mode="edge")
         depth = ndimage.distance_transform_edt(padded, sampling=step)[1:-1, 1:-1, 1:-1]

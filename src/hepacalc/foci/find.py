@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,10 +17,11 @@ from hepacalc.foci.distinct import distinct
 from hepacalc.foci.drawn import DrawnFoci, as_stated, drawn_candidates
 from hepacalc.foci.join import LESION_KINDS, Draft, join_foci
 from hepacalc.foci.measure import measure_focus, measure_roughly, measure_surroundings
-from hepacalc.foci.mimics import Verdict, judge, judge_vessel
+from hepacalc.foci.mimics import Verdict, is_beside, judge, judge_vessel
 from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.resolution import TYPICAL_SIGMA_MM, in_plane_sigma_mm
 from hepacalc.foci.scene import Mask, Scene, look_at, sharpened
+from hepacalc.foci.signs import Signs, look
 from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree
 from hepacalc.foci.window import Window, open_window
 from hepacalc.records import (
@@ -115,28 +116,29 @@ def find_foci(
     Raises:
         MeasurementError: the liver mask is empty, or a drawn contour lies away from the liver.
     """
+    # NumPy and SciPy let go of the interpreter: two cores, two threads
     with ThreadPoolExecutor(2) as pool:
-        # NumPy and SciPy let go of the interpreter: two cores, two threads
         asked = pool.submit(in_plane_sigma_mm, volume)
         scene = look_at(volume, liver, TYPICAL_SIGMA_MM)
         sigma = asked.result()
-    scene = sharpened(scene, sigma)
-    blood = _blood(scene, phase, liver_vessel_hu)
-    if drawn is None:
-        candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
-        # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
-        candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
-        blood = _raised(scene, blood, candidates)
-        candidates = distinct(candidates, vessel_hu=blood.brightest_hu if blood.is_contrast else None)
-        found, dropped = _keep(_judge_all(scene, candidates, blood))
-    else:
-        found, dropped = _judge_all(scene, drawn_candidates(scene, drawn), blood, drawn), {}
-    with ThreadPoolExecutor(2) as pool:
+        scene = sharpened(scene, sigma)
+        blood = _blood(scene, phase, liver_vessel_hu)
+        if drawn is None:
+            candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
+            # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
+            candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
+            blood = _raised(scene, blood, candidates)
+            candidates = distinct(candidates, vessel_hu=blood.brightest_hu if blood.is_contrast else None)
+            found, dropped = _keep(_judge_all(scene, candidates, blood, pool))
+        else:
+            found, dropped = _judge_all(scene, drawn_candidates(scene, drawn), blood, pool, drawn), {}
+        points = np.array([_centroid(scene, f.candidate) for f in found], float).reshape(-1, 3)
+        places = None if locate is None else pool.submit(locate, points)
         drafts = list(pool.map(lambda item: _measure(scene, item, calibration, blood, hilum_mm, agatston), found))
-    points = np.array([d.focus.centroid_mm for d in drafts], float).reshape(-1, 3)
-    if locate is not None and drafts:
-        places = locate(points)
-        drafts = [replace(d, focus=replace(d.focus, segment=s)) for d, s in zip(drafts, places, strict=True)]
+        if places is not None:
+            drafts = [
+                replace(d, focus=replace(d.focus, segment=s)) for d, s in zip(drafts, places.result(), strict=True)
+            ]
     foci, lesions, order = join_foci(scene, drafts, calibration)
     labels = _labels(scene, volume, [found[k].candidate for k in order])
     smallest = smallest_trusted_mm(scene.noise_hu, 2.355 * sigma)
@@ -197,21 +199,28 @@ def _floor(scene: Scene, blood: Blood) -> float:
 
 
 def _judge_all(
-    scene: Scene, candidates: tuple[Candidate, ...], blood: Blood, drawn: DrawnFoci | None = None
+    scene: Scene, candidates: tuple[Candidate, ...], blood: Blood, pool: Executor, drawn: DrawnFoci | None = None
 ) -> list[_Found]:
     """Judge every candidate, brightest first, so that metal is known before what lies beside it."""
     others = np.zeros(scene.hu.shape, bool)
     for c in candidates:
         others[c.box] |= c.region
-    metal: Mask | None = None
-    out: list[_Found] = []
-    for c in candidates:
+
+    def view(c: Candidate) -> Verdict | tuple[Window, Signs]:
         plain = judge_vessel(scene, c, blood) if drawn is None else None
         if plain is not None:
-            out.append(_Found(c, None, plain))
-            continue
+            return plain
         window = open_window(scene, c.box, c.region, others, c.peak_hu, vessel_hu=blood.brightest_hu)
-        verdict = judge(scene, c, window, blood, metal)
+        return window, look(scene, c, window, blood)
+
+    metal: Mask | None = None
+    out: list[_Found] = []
+    for c, seen in zip(candidates, pool.map(view, candidates), strict=True):
+        if isinstance(seen, Verdict):
+            out.append(_Found(c, None, seen))
+            continue
+        window, signs = seen
+        verdict = judge(signs, blood, near_metal=metal is not None and is_beside(metal, c, scene))
         if drawn is not None:
             verdict = as_stated(verdict, scene, c, drawn)
         if verdict.kind == "metal" and c.peak_hu >= METAL_CORE_HU:

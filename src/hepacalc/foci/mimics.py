@@ -12,12 +12,11 @@ import numpy as np
 
 from hepacalc.foci.detect import Candidate
 from hepacalc.foci.scene import Mask, Scene
-from hepacalc.foci.signs import Signs, look
+from hepacalc.foci.signs import Signs
 from hepacalc.foci.vessels import Blood, vessel_reason
-from hepacalc.foci.window import Window
 from hepacalc.records import Certainty, Kind
 
-__all__ = ["Verdict", "judge", "judge_vessel"]
+__all__ = ["Verdict", "is_beside", "judge", "judge_vessel"]
 
 CALCIUM_HU = 130.0
 INDETERMINATE_HU = 90.0
@@ -46,22 +45,19 @@ def judge_vessel(scene: Scene, candidate: Candidate, blood: Blood) -> Verdict | 
     return None if reason is None else Verdict("vessel", "probable", 0.05, ("enhanced vessel",), (reason,))
 
 
-def judge(scene: Scene, candidate: Candidate, window: Window, blood: Blood, metal: Mask | None) -> Verdict:
+def judge(signs: Signs, blood: Blood, *, near_metal: bool) -> Verdict:
     """Return what a candidate is taken for.
 
     Args:
-        scene: the liver.
-        candidate: the bright peak.
-        window: it and its surroundings.
+        signs: what can be seen of it.
         blood: what contrast medium can look like.
-        metal: bool on the scene's grid, metal found so far, or None.
+        near_metal: whether metal lies within 5 mm of it.
     """
-    signs = look(scene, candidate, window, blood)
     for test in (_is_metal, _is_outside, _is_stone, _is_gas_edge):
         verdict = test(signs)
         if verdict is not None:
             return verdict
-    if metal is not None and _beside(metal, candidate, scene, 5.0):
+    if near_metal:
         return Verdict(
             "metal", "probable", 0.08, ("metal or its streaks",),
             (f"{signs.peak_hu:.0f} HU within 5 mm of metal: part of it or a streak",),
@@ -69,13 +65,13 @@ def judge(scene: Scene, candidate: Candidate, window: Window, blood: Blood, meta
     return _on_contrast(signs, blood) if blood.is_contrast else _on_plain(signs)
 
 
-def _beside(mask: Mask, candidate: Candidate, scene: Scene, mm: float) -> bool:
-    """Whether a mask comes within ``mm`` of a candidate."""
+def is_beside(metal: Mask, candidate: Candidate, scene: Scene, mm: float = 5.0) -> bool:
+    """Whether metal comes within ``mm`` of a candidate."""
     box = tuple(
         slice(max(b.start - int(np.ceil(mm / d)), 0), b.stop + int(np.ceil(mm / d)))
         for b, d in zip(candidate.box, scene.spacing_mm, strict=True)
     )
-    return bool(mask[box].any())
+    return bool(metal[box].any())
 
 
 def _is_metal(signs: Signs) -> Verdict | None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepacalc.errors import MeasurementError
-from hepacalc.foci.blocks import tight_box
+from hepacalc.foci.blocks import spread, tight_box
 from hepacalc.geometry import Geometry, Reorientation, Slices3
 from hepacalc.records import LiverMask, Volume
 
@@ -18,6 +18,13 @@ __all__ = ["NoiseCurve", "Scene", "bulk", "look_at", "sharpened"]
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 MARGIN_MM = 22.0
+SHELL_MM = 5.0
+"""How much of the liver's outside is no part of its core."""
+FEWEST = 2000
+EVERY = (2, 4, 4)
+"""Every so many voxels ``(z, y, x)`` stand for all of them, where that leaves enough."""
+ENOUGH = 10_000
+_THINNED = (slice(None, None, EVERY[0]), slice(None, None, EVERY[1]), slice(None, None, EVERY[2]))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -117,16 +124,17 @@ def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float) -> Scene
     thickness = volume.slice_thickness_mm
     sigma = [sigma_in_plane_mm] * 3
     sigma[slice_axis] = float(np.hypot(thickness / np.sqrt(12), 0.22 * thickness))
-    core = _core(inside, spacing)
-    values = hu[core]
-    mean, spread = bulk(values[:: max(len(values) // 400_000, 1)])
-    noise, curve = _noise(hu, core, spacing, mean, spread)
+    shell, core = _shell(inside, spacing)
+    values = hu[_THINNED][core]
+    mean, spread_hu = bulk(values if len(values) > ENOUGH else hu[_eroded(inside, shell)])
+    noise, curve = _noise(hu, inside, shell, np.argwhere(core) * EVERY, spacing, mean, spread_hu)
     top = float(volume.hu.max())
-    ceiling = top if (volume.hu == top).sum() > 20 and top < 3000 else np.inf
+    # what is cut off is cut off at the highest number of the scan, and many voxels have it
+    is_cut_off = top < 3000 and hu.max() >= top and np.count_nonzero(volume.hu == top) > 20
     return Scene(
         hu, inside, turn.geometry.crop(crop), turn, (crop[0].start, crop[1].start, crop[2].start),
         turn.geometry.shape, slice_axis,
-        (sigma[0], sigma[1], sigma[2]), thickness, mean, spread, noise, curve, ceiling,
+        (sigma[0], sigma[1], sigma[2]), thickness, mean, spread_hu, noise, curve, top if is_cut_off else np.inf,
     )  # fmt: skip
 
 
@@ -137,34 +145,50 @@ def sharpened(scene: Scene, sigma_in_plane_mm: float) -> Scene:
 
 
 def bulk(values: NDArray[np.floating]) -> tuple[float, float]:
-    """Return mean and standard deviation of the bulk of some values: median and MAD, trimmed at 2.5 sd."""
+    """Return mean and standard deviation of the bulk of some values: median and MAD, trimmed at 2.5 sd.
+
+    Of very many values every so many are taken.
+    """
+    values = values[:: max(len(values) // 200_000, 1)]
     middle = float(np.median(values))
     spread = 1.4826 * float(np.median(np.abs(values - middle))) + 1e-3
     kept = values[np.abs(values - middle) < 2.5 * spread]
     return float(kept.mean()), float(kept.std() / 0.955)
 
 
-def _core(liver: Mask, spacing: tuple[float, float, float], depth_mm: float = 5.0) -> Mask:
-    """Return the liver without its outer millimetres; thinner shells where that leaves too little."""
-    for mm in (depth_mm, depth_mm / 2, 0.0):
-        steps = [round(mm / d) for d in spacing]
-        core = liver
-        for axis, n in enumerate(steps):
-            if n:
-                shape = [1, 1, 1]
-                shape[axis] = 2 * n + 1
-                core = ndimage.minimum_filter(core, size=tuple(shape), mode="constant", cval=0)
-        if core.sum() > 2000 or mm == 0.0:
-            return np.asarray(core)
-    return liver
+def _shell(liver: Mask, spacing: tuple[float, float, float]) -> tuple[tuple[int, int, int], Mask]:
+    """Return by how many voxels the liver is thinned to its core (less where that leaves too little), and the core."""
+    for mm in (SHELL_MM, SHELL_MM / 2):
+        z, y, x = (round(mm / d) for d in spacing)
+        core = _eroded(liver, (z, y, x), EVERY)
+        if np.count_nonzero(core) * np.prod(EVERY) > FEWEST:
+            return (z, y, x), core
+    return (0, 0, 0), liver[_THINNED]
+
+
+def _eroded(liver: Mask, steps: tuple[int, ...], every: tuple[int, ...] = (1, 1, 1)) -> Mask:
+    """Return every so many voxels of the liver thinned by a box; beyond the array there is no liver."""
+    out = ~liver
+    for axis, (n, f) in enumerate(zip(steps, every, strict=True)):
+        out = spread(out, [n if a == axis else 0 for a in range(3)])
+        line = np.moveaxis(out, axis, 0)
+        line[:n] = line[len(line) - n :] = True
+        out = np.moveaxis(line[::f], 0, axis)
+    return ~out
 
 
 def _noise(
-    hu: F32, core: Mask, spacing: tuple[float, float, float], mean: float, spread: float, blocks: int = 10
+    hu: F32,
+    liver: Mask,
+    shell: tuple[int, int, int],
+    points: NDArray[np.intp],
+    spacing: tuple[float, float, float],
+    mean: float,
+    spread_hu: float,
+    blocks: int = 10,
 ) -> tuple[float, NoiseCurve]:
     """Measure noise in blocks of parenchyma: of one voxel, and of compact regions against their surroundings."""
     rng = np.random.default_rng(20260101)
-    points = np.argwhere(core[::2, ::4, ::4]) * (2, 4, 4)
     half = [max(round(16 / d), 2) for d in spacing]
     sizes = (0.0, 2.5, 5.0, 8.0, 12.0)
     collected: list[list[NDArray[np.floating]]] = [[] for _ in sizes]
@@ -172,7 +196,8 @@ def _noise(
     fine: list[NDArray[np.floating]] = []
     for point in points[rng.permutation(len(points))[:blocks]]:
         box = tuple(slice(max(p - h, 0), p + h + 1) for p, h in zip(point, half, strict=True))
-        block, inside = np.clip(hu[box], mean - 4 * spread - 40, mean + 4 * spread + 60), core[box]
+        block = np.clip(hu[box], mean - 4 * spread_hu - 40, mean + 4 * spread_hu + 60)
+        inside = _core(liver, box, shell)
         if inside.sum() < 30:
             continue
         weight = inside.astype(np.float32)
@@ -194,9 +219,16 @@ def _noise(
     pooled = [np.abs(np.concatenate(c)) if c else np.zeros(0) for c in collected]
     sd = np.array([np.quantile(p, 0.9) / 1.645 if len(p) > 50 else np.nan for p in pooled])
     good = np.isfinite(sd) & (volumes > 0)
-    one = float(bulk(np.concatenate(fine))[1]) if fine and sum(map(len, fine)) > 50 else spread
+    one = float(bulk(np.concatenate(fine))[1]) if fine and sum(map(len, fine)) > 50 else spread_hu
     if not good.any():
-        return one, NoiseCurve(np.array([1.0, 1e4]), np.array([spread, spread / 3 + 1]))
+        return one, NoiseCurve(np.array([1.0, 1e4]), np.array([spread_hu, spread_hu / 3 + 1]))
     keep, where = np.unique(volumes[good], return_index=True)
     # texture never averages away completely
     return one, NoiseCurve(keep, np.maximum(sd[good][where], 0.8))
+
+
+def _core(liver: Mask, box: tuple[slice, ...], steps: tuple[int, int, int]) -> Mask:
+    """Return the core of the liver in a box."""
+    wide = tuple(slice(max(b.start - n, 0), b.stop + n) for b, n in zip(box, steps, strict=True))
+    inner = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))
+    return _eroded(liver[wide], steps)[inner]

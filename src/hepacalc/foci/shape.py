@@ -16,6 +16,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
 from hepacalc.errors import MeasurementError
+from hepacalc.foci.blocks import distance_within
 
 __all__ = [
     "Body",
@@ -208,9 +209,8 @@ def support(points: F64, ways: F64) -> tuple[NDArray[np.intp], NDArray[np.intp],
 
 def _near(region: Mask, spacing: tuple[float, float, float]) -> F32:
     """Return the region grown by about a voxel, as numbers."""
-    distance = ndimage.distance_transform_edt(~region, sampling=spacing)
     reach = max(1.0, 1.01 * max(spacing)) if max(spacing) < FAINT_REACH_MM else FAINT_REACH_MM
-    return np.asarray(distance <= reach, np.float32)
+    return np.isfinite(distance_within(region, spacing, reach)).astype(np.float32)
 
 
 def resample(

@@ -18,6 +18,10 @@ TENTH_TO_HALF = 1.2816
 """Distance, in standard deviations, between a tenth and a half of a step blurred by a Gaussian."""
 
 
+FROM_AIR_MM = 9.0
+"""How far outside the skin a profile begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class PsfEstimate:
     """In-plane standard deviation of the point spread in mm, pixel included.
@@ -89,10 +93,13 @@ def _edges(hu: NDArray[np.generic], k: int, pixel: float, spacing: float) -> NDA
     sizes = np.bincount(parts.ravel())[1:]
     if sizes.max() * pixel**2 < 5000:
         return np.empty(0)
-    body = ndimage.binary_fill_holes(parts == int(sizes.argmax()) + 1)
-    smooth = ndimage.gaussian_filter(image, 1.5)
-    gy, gx = np.gradient(smooth, pixel)
-    lower, upper = np.asarray(hu[max(k - 1, 0)], np.float32), np.asarray(hu[min(k + 1, hu.shape[0] - 1)], np.float32)
+    largest = int(sizes.argmax()) + 1
+    margin = int(FROM_AIR_MM / pixel) + 8
+    box = tuple(slice(max(b.start - margin, 0), b.stop + margin) for b in ndimage.find_objects(parts)[largest - 1])
+    body = _filled(parts[box] == largest)
+    lower, upper = (np.asarray(hu[min(max(n, 0), hu.shape[0] - 1)][box], np.float32) for n in (k - 1, k + 1))
+    image = image[box]
+    gy, gx = np.gradient(ndimage.gaussian_filter(image, 1.5), pixel)
     gz = np.abs(ndimage.gaussian_filter(upper - lower, 1.5)) / (2 * spacing)
     rim = body & ~ndimage.binary_erosion(body, iterations=1)
     rim[:8], rim[-8:], rim[:, :8], rim[:, -8:] = False, False, False, False
@@ -104,12 +111,18 @@ def _edges(hu: NDArray[np.generic], k: int, pixel: float, spacing: float) -> NDA
     rows, columns = rows[chosen], columns[chosen]
     ny, nx = gy[rows, columns] / steep[rows, columns], gx[rows, columns] / steep[rows, columns]
     step = min(0.25 * pixel, 0.2)
-    along = np.arange(-9.0, 6.0, step)  # from the air inwards, mm
+    along = np.arange(-FROM_AIR_MM, 6.0, step)  # from the air inwards
     at_y = rows[:, None] + ny[:, None] * along / pixel
     at_x = columns[:, None] + nx[:, None] * along / pixel
     profiles = ndimage.map_coordinates(image, [at_y, at_x], order=3, mode="nearest")
     # cubic interpolation of pixels adds almost nothing to the width; the pixel itself is part of the estimate
     return _rises(profiles, step) / TENTH_TO_HALF
+
+
+def _filled(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a body without its holes: what does not reach the border of the image belongs to it."""
+    parts, _ = ndimage.label(np.pad(~body, 1, constant_values=True))
+    return np.asarray(parts[1:-1, 1:-1] != parts[0, 0])
 
 
 def _rises(lines: NDArray[np.float32], step: float) -> NDArray[np.float64]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from hepacalc.foci.blocks import reduce_blocks
+from hepacalc.foci.blocks import block_mean
 from hepacalc.foci.detect import Candidate
-from hepacalc.foci.scene import Mask, Scene, bulk
+from hepacalc.foci.scene import F32, Mask, Scene, bulk
 
 __all__ = [
     "Blood",
@@ -51,12 +51,12 @@ def vessel_reason(scene: Scene, candidate: Candidate, blood: Blood) -> str | Non
     if not blood.is_contrast or blood.brightest_hu is None:
         return None
     top = blood.brightest_hu
-    core = core_hu(scene, candidate)
+    values = _smooth_values(scene, candidate)
     extent = _extent_mm(scene, candidate)
-    if _is_long(scene, candidate) and core_hu(scene, candidate, 0.85) <= top + blood_margin(scene):
+    if _is_long(scene, candidate) and _quantile(values, candidate, 0.85) <= top + blood_margin(scene):
         reason = f"{candidate.peak_hu:.0f} HU over {extent:.0f} mm"
-    elif core <= top + blood_margin(scene) and (
-        continues_mm(scene, candidate, blood) > 6.0 or not is_compact(scene, candidate.region)
+    elif _quantile(values, candidate) <= top + blood_margin(scene) and (
+        not is_compact(scene, candidate.region) or continues_mm(scene, candidate, blood) > 6.0
     ):
         reason = f"{candidate.peak_hu:.0f} HU, and vessel-like brightness goes on beyond it"
     else:
@@ -71,8 +71,8 @@ def brightest_tree(scene: Scene, limit_hu: float) -> float | None:
     that lies against the tree, and does not count.
     """
     factor = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
-    mean = reduce_blocks(scene.hu, factor)[0]
-    liver = reduce_blocks(scene.liver.view(np.uint8), factor)[0] >= 0.8
+    mean = block_mean(scene.hu, factor)
+    liver = block_mean(scene.liver, factor) >= 0.8
     sd = bulk(mean[liver])[1] if liver.any() else scene.spread_hu
     labels, _ = ndimage.label(liver & (mean > scene.parenchyma_hu + max(2.5 * sd, 20.0)), np.ones((3, 3, 3)))
     step = np.asarray(scene.spacing_mm) * factor
@@ -114,11 +114,21 @@ def blood_margin(scene: Scene) -> float:
 
 def core_hu(scene: Scene, candidate: Candidate, share: float = 1.0) -> float:
     """Return the peak (or a lower quantile) of a candidate after averaging over about the resolution in the plane."""
+    return _quantile(_smooth_values(scene, candidate), candidate, share)
+
+
+def _quantile(values: F32, candidate: Candidate, share: float = 1.0) -> float:
+    value = float(values.max() if share == 1.0 else np.quantile(values, share))
+    return min(value, candidate.peak_hu + 8.0)
+
+
+def _smooth_values(scene: Scene, candidate: Candidate) -> F32:
+    """Return the HU of a candidate's voxels, averaged over about the resolution in the plane."""
     box = tuple(slice(max(b.start - 4, 0), b.stop + 4) for b in candidate.box)
     sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.9 / d for axis, d in enumerate(scene.spacing_mm)]
     smooth = ndimage.gaussian_filter(scene.hu[box], sigma)
     inner = tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(candidate.box, box, strict=True))
-    return min(float(np.quantile(smooth[inner][candidate.region], share)), candidate.peak_hu + 8.0)
+    return np.asarray(smooth[inner][candidate.region])
 
 
 def is_compact(scene: Scene, region: Mask) -> bool:
@@ -150,6 +160,5 @@ def continues_mm(scene: Scene, candidate: Candidate, blood: Blood) -> float:
     labels, _ = ndimage.label(bright, ndimage.generate_binary_structure(3, 1))
     part = np.argwhere(labels == labels[at])
     own = np.argwhere(candidate.region) + [b.start - o.start for b, o in zip(candidate.box, box, strict=True)]
-    far = np.linalg.norm((part - at) * scene.spacing_mm, axis=1).max()
-    size = np.linalg.norm((own - at) * scene.spacing_mm, axis=1).max()
-    return float(far - min(size, far))
+    far, size = (float(np.sqrt((((index - at) * scene.spacing_mm) ** 2).sum(axis=1).max())) for index in (part, own))
+    return far - min(size, far)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from hepacalc.foci.blocks import enlarge, reduce_blocks, tight_box
+from hepacalc.foci.blocks import block_mean, distance_within, enlarge, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.geometry import Slices3
 
@@ -18,6 +18,8 @@ LEAST_SIGMA_MM = 0.85
 OUTSKIRTS_MM = 7.0
 REACH = 3.5
 """How far the signal of a focus is followed, in units of the point spread."""
+FARTHEST_MM = 8.0
+"""Distances are told up to this."""
 ARM_SHARE = 0.15
 ARM_NOISE = 6.0
 ARM_REACH = 2.0
@@ -35,8 +37,9 @@ class Window:
         liver: bool.
         background: HU that would be there without the focus.
         height: peak height above background.
-        distance_mm: distance from the region.
-        reach: distance from the region and its faint outskirts in units of the point spread.
+        distance_mm: distance from the region; infinity where it is more than :data:`FARTHEST_MM`.
+        reach: distance from the region and its faint outskirts in units of the point spread; infinity beyond
+            :data:`REACH` and a half.
         is_enhanced: whether vessels are brighter than the liver.
     """
 
@@ -75,7 +78,7 @@ def open_window(
     mask[tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, window, strict=True))] = region
     hu = scene.hu[window]
     other = others[window] & ~mask
-    distance = np.asarray(ndimage.distance_transform_edt(~mask, sampling=scene.spacing_mm), np.float32)
+    distance = distance_within(mask, scene.spacing_mm, FARTHEST_MM)
     support = mask | (_outskirts(scene, hu, mask, distance, height_hu, vessel_hu) & ~other)
     units = _psf_distance(support, scene)
     reached = units <= 3.3
@@ -132,8 +135,8 @@ def background_field(hu: F32, clean: Mask, liver: Mask, scene: Scene) -> F32:
     weight = np.where(clean & liver, 1.0, np.where(soft, 0.003, 0.0)).astype(np.float32)
     value = np.where(liver, clipped, hu)
     factor = tuple(max(round(1.6 / d), 1) for d in scene.spacing_mm)
-    small_value = reduce_blocks((weight * (value - middle)).astype(np.float32), factor)[0]
-    small_weight = reduce_blocks(weight, factor)[0]
+    small_value = block_mean((weight * (value - middle)).astype(np.float32), factor)
+    small_weight = block_mean(weight, factor)
     top = np.zeros(small_value.shape, np.float64)
     bottom = np.full(small_value.shape, 1e-12)
     for scale_mm, trust in ((2.5, 1.0), (6.0, 3e-3), (16.0, 1e-5)):
@@ -165,4 +168,4 @@ def crop_window(window: Window) -> Window:
 def _psf_distance(mask: Mask, scene: Scene) -> F32:
     """Return the distance from a mask in units of the point spread, taken for no sharper than is usual."""
     units = [d / max(s, 0.4 * d, LEAST_SIGMA_MM) for d, s in zip(scene.spacing_mm, scene.sigma_mm, strict=True)]
-    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=units), np.float32)
+    return distance_within(mask, units, REACH + 0.5)

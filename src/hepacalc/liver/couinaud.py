@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.special import ndtr
 
+from hepacalc.foci.blocks import tight_box
 from hepacalc.geometry import Geometry
 from hepacalc.liver.coverage import liver_coverage
 from hepacalc.records import LiverMask, NotMeasured, Segment
@@ -230,11 +231,10 @@ def _coarse(liver_mask: LiverMask, step_mm: float) -> tuple[NDArray[np.bool_], G
     """Return every n-th voxel of the liver's box, in the standard orientation, and its grid."""
     turn = liver_mask.geometry.canonical()
     mask = turn.apply(liver_mask.mask)
-    used = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     steps = [max(int(step_mm / s), 1) for s in turn.geometry.spacing_mm]
-    starts = [int(u[0]) for u in used]
-    box = tuple(slice(a, int(u[-1]) + 1, n) for a, u, n in zip(starts, used, steps, strict=True))
-    cells = mask[box]
+    box = tight_box(mask)
+    starts = [b.start for b in box]
+    cells = mask[tuple(slice(b.start, b.stop, n) for b, n in zip(box, steps, strict=True))]
     affine = turn.geometry.affine.copy()
     affine[:3, 3] = turn.geometry.to_world(starts)
     affine[:3, :3] = affine[:3, :3] * np.array(steps)
