@@ -18,6 +18,8 @@ LEAST_SIGMA_MM = 0.85
 OUTSKIRTS_MM = 7.0
 REACH = 3.5
 """How far the signal of a focus is followed, in units of the point spread."""
+OTHER_SPREAD = 2.5
+"""How far above the liver, in its own spread, something else must be for its place not to count as liver."""
 ARM_SHARE = 0.15
 ARM_NOISE = 6.0
 ARM_REACH = 2.0
@@ -75,6 +77,8 @@ def open_window(
     mask[tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, window, strict=True))] = region
     hu = scene.hu[window]
     other = others[window] & ~mask
+    if other.any():
+        other &= _calmed(scene, hu) > scene.parenchyma_hu + OTHER_SPREAD * scene.spread_hu
     distance = np.asarray(ndimage.distance_transform_edt(~mask, sampling=scene.spacing_mm), np.float32)
     support = mask | (_outskirts(scene, hu, mask, distance, height_hu, vessel_hu) & ~other)
     units = _psf_distance(support, scene)
@@ -94,8 +98,7 @@ def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: fl
     Their signal belongs to the focus. On an enhanced scan only what is brighter than blood counts, since vessels hang
     on foci too.
     """
-    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.8 / d for axis, d in enumerate(scene.spacing_mm)]
-    smooth = ndimage.gaussian_filter(hu, sigma)
+    smooth = _calmed(scene, hu)
     noise = scene.curve.at(4.0 * float(np.prod(scene.spacing_mm)))
     floor = scene.parenchyma_hu + max(ARM_SHARE * (height_hu - scene.parenchyma_hu), ARM_NOISE * noise)
     if vessel_hu is not None:
@@ -106,6 +109,12 @@ def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: fl
     # a rim of blur is no outskirts: what is further from the half-height region than blur reaches is
     beyond = grown & (_psf_distance(region, scene) > ARM_REACH)
     return grown if beyond.any() else region
+
+
+def _calmed(scene: Scene, hu: F32) -> F32:
+    """Return HU smoothed in the plane to about the resolution."""
+    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.8 / d for axis, d in enumerate(scene.spacing_mm)]
+    return np.asarray(ndimage.gaussian_filter(hu, sigma), np.float32)
 
 
 def background_field(hu: F32, clean: Mask, liver: Mask, scene: Scene) -> F32:
