@@ -158,7 +158,7 @@ def _left_over(scene: Scene, window: Window, excess: F32, body: BlurredBody, cut
     mm3 = float(zone.sum()) * scene.voxel_mm3
     total = float((excess - model)[zone].sum()) * scene.voxel_mm3
     sd = scene.curve.at(mm3) * mm3
-    if total < LEFT_OVER_SD * sd:
+    if total <= LEFT_OVER_SD * sd:
         return 0.0, 0.0
     weight = total**2 / (total**2 + sd**2)
     return weight * total, weight * sd
