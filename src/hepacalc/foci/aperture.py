@@ -33,7 +33,7 @@ SPARSE_SHARE = 0.1
 LEFT_OVER_SD = 1.5
 MISFIT_SHARE = 0.8
 """What part of the misfit of an ellipsoid is taken for an error of its total."""
-SOLID_SHARE = 0.02
+SOLID_SHARE = 0.03
 """Least error of an ellipsoid's total, as a share of it."""
 
 

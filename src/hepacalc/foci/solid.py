@@ -36,7 +36,7 @@ TILT_MM = 6.0
 STEPS = 12
 STEP = np.array([1e-2] * 3 + [1e-3] * 7)
 CORE = 0.06
-PAIRS = 60
+ACROSS = 2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,18 +220,20 @@ def _background(scene: Scene, zone: Mask) -> tuple[F64, F64]:
     return columns, np.full(columns.shape[1], scene.curve.at(TEXTURE_MM3) / np.sqrt(2))
 
 
-def _filled_ball(pairs: int) -> F64:
-    """Return points ``(n, 3)`` that fill the unit ball evenly, with the second moments of the ball."""
-    k = np.arange(pairs) + 0.5
-    radius = (k / pairs) ** (1 / 3)
-    turn = np.pi * (1 + 5**0.5) * k
-    # radius and direction in different orders
-    height = 1 - 2 * (np.random.default_rng(0).permutation(pairs) + 0.5) / pairs
-    flat = np.sqrt(1 - height**2)
-    half = radius[:, None] * np.stack([height, flat * np.cos(turn), flat * np.sin(turn)], axis=1)
-    points = np.concatenate([half, -half])
+def _filled_ball(across: float) -> F64:
+    """Return points ``(n, 3)`` that fill the unit ball evenly, with its second moments.
+
+    They are the points of a face-centred lattice, ``across`` of its cells in a radius.
+    """
+    side = np.arange(-int(across) - 2, int(across) + 3)
+    cells = np.stack(np.meshgrid(side, side, side, indexing="ij"), axis=-1).reshape(-1, 3)
+    corners = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    # about a hole of the lattice, so that no point lies in the very middle or on the surface
+    points = (cells[:, None] + corners).reshape(-1, 3) + 0.25
+    points = points[np.linalg.norm(points, axis=1) <= across]
+    points = points - points.mean(axis=0)
     size, way = np.linalg.eigh(points.T @ points / len(points))
     return np.asarray(points @ (way / np.sqrt(5 * size)) @ way.T)
 
 
-BALL = _filled_ball(PAIRS)
+BALL = _filled_ball(ACROSS)
