@@ -39,7 +39,6 @@ class Window:
         height: peak height above background.
         distance_mm: distance from the region.
         reach: distance from the region and its faint outskirts in units of the point spread.
-        is_enhanced: whether vessels are brighter than the liver.
     """
 
     box: Slices3
@@ -51,7 +50,6 @@ class Window:
     height: float
     distance_mm: F32
     reach: F32
-    is_enhanced: bool = False
 
 
 def open_window(
@@ -89,7 +87,7 @@ def open_window(
     liver = scene.liver[window]
     background = background_field(hu, clean, liver, scene)
     height = float(height_hu - np.median(background[mask]))
-    return Window(window, hu, mask, clean, liver, background, height, distance, units, vessel_hu is not None)
+    return Window(window, hu, mask, clean, liver, background, height, distance, units)
 
 
 def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: float, vessel_hu: float | None) -> Mask:
@@ -167,7 +165,6 @@ def crop_window(window: Window) -> Window:
         window.height,
         window.distance_mm[part],
         np.ascontiguousarray(window.reach[part]),
-        window.is_enhanced,
     )
 
 
