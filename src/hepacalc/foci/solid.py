@@ -26,16 +26,21 @@ __all__ = ["Solid", "fit_solid"]
 F64 = NDArray[np.float64]
 
 LARGEST_MM = 10.0
+MOST_VOXELS = 6000
 ZONE = 3.0
+"""How far around a focus voxels are fitted, in units of the point spread."""
 SHAPE_SD = 0.2
+"""How far the axes differ from each other, and the shears from none, as a share of the size."""
 SIZE_MM, SIZE_SD = 2.0, 1.0
 CONTRAST_HU, CONTRAST_SD = 450.0, 0.7
 BLUR_SD, BLUR_MOST = 0.2, 0.35
 TEXTURE_MM3 = 700.0
+"""Size of the regions whose spread says how far the background strays."""
 TILT_MM = 6.0
 STEPS = 12
 STEP = np.array([1e-2] * 3 + [1e-3] * 7)
 CORE = 0.06
+"""Share of the model's maximum from which voxels count for the misfit."""
 ACROSS = 2.1
 
 
@@ -55,7 +60,7 @@ class Solid:
 
 
 def fit_solid(scene: Scene, window: Window, excess: F32) -> Solid | None:
-    """Fit a blurred ellipsoid to a focus; None where it is larger than a few times the resolution.
+    """Fit a blurred ellipsoid to a focus; None where it is wider than 10 mm or holds very many voxels.
 
     Args:
         scene: the liver.
@@ -64,9 +69,10 @@ def fit_solid(scene: Scene, window: Window, excess: F32) -> Solid | None:
     """
     spread = tight_box(window.region)
     extent = np.array([(s.stop - s.start) * d for s, d in zip(spread, scene.spacing_mm, strict=True)])
-    if max(extent[a] for a in range(3) if a != scene.slice_axis) > LARGEST_MM:
-        return None
+    most = [LARGEST_MM + (2 * scene.slice_thickness_mm if a == scene.slice_axis else 0.0) for a in range(3)]
     zone = window.reach <= ZONE
+    if (extent > most).any() or zone.sum() > MOST_VOXELS:
+        return None
     box = tight_box(zone)
     problem = _Problem(scene, zone[box], excess[box])
     start = problem.start(window.region[box], excess[box], extent)
