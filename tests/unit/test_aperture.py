@@ -130,3 +130,25 @@ def test_background_leaves_outliers_out_and_falls_back_to_the_parenchyma() -> No
     assert field == pytest.approx(np.full(liver.shape, 60.0), abs=1.0)
     nothing = background_field(plain, np.zeros(liver.shape, bool), liver, scene)
     assert (nothing == np.float32(scene.parenchyma_hu)).all()
+
+
+def test_a_region_flooded_over_the_liver_stays_background() -> None:
+    """A bright spot in a dark lesion can be flooded over all parenchyma around; the liver stays the liver."""
+    hu, mask, geometry = block_liver(spacing=(1.5, 0.8, 0.8), noise=6.0, seed=9)
+    at = middle(geometry)
+    lesion = np.zeros(hu.shape, bool)
+    centre = [n // 2 for n in hu.shape]
+    lesion[centre[0] - 6 : centre[0] + 6, centre[1] - 10 : centre[1] + 10, centre[2] - 32 : centre[2] - 12] = True
+    hu[lesion & mask] -= 60
+    truth = add_ball(hu, geometry, at, 9, 400, sigma_mm=SIGMA)
+    scene = look(hu, mask, geometry)
+    index = np.rint(at / scene.spacing_mm).astype(int) - scene.start
+    labels = regions(scene, 55 + 200)
+    number = labels[tuple(index)]
+    box = ndimage.find_objects(labels)[number - 1]
+    region = labels[box] == number
+    flooded = ndimage.gaussian_filter(scene.hu, 1.0) > 25
+    flooded[box] &= ~region
+    window = open_window(scene, box, region, flooded, float(scene.hu[box][region].max()))
+    assert np.median(window.background[window.region]) == pytest.approx(55, abs=4)
+    assert measure_signal(scene, window).total_hu_mm3 == pytest.approx(truth, rel=0.08)

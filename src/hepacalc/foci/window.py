@@ -20,6 +20,8 @@ REACH = 3.5
 """How far the signal of a focus is followed, in units of the point spread."""
 FARTHEST_MM = 8.0
 """Distances are told up to this."""
+OTHER_SPREAD = 2.5
+"""How far above the liver, in its own spread, something else must be for its place not to count as liver."""
 ARM_SHARE = 0.15
 ARM_NOISE = 6.0
 ARM_REACH = 2.0
@@ -40,7 +42,6 @@ class Window:
         distance_mm: distance from the region; infinity where it is more than :data:`FARTHEST_MM`.
         reach: distance from the region and its faint outskirts in units of the point spread; infinity beyond
             :data:`REACH` and a half.
-        is_enhanced: whether vessels are brighter than the liver.
     """
 
     box: Slices3
@@ -52,7 +53,6 @@ class Window:
     height: float
     distance_mm: F32
     reach: F32
-    is_enhanced: bool = False
 
 
 def open_window(
@@ -79,6 +79,8 @@ def open_window(
     hu = scene.hu[window]
     other = others[window] & ~mask
     distance = distance_within(mask, scene.spacing_mm, FARTHEST_MM)
+    if other.any():
+        other &= _calmed(scene, hu) > scene.parenchyma_hu + OTHER_SPREAD * scene.spread_hu
     support = mask | (_outskirts(scene, hu, mask, distance, height_hu, vessel_hu) & ~other)
     units = _psf_distance(support, scene)
     reached = units <= 3.3
@@ -88,7 +90,7 @@ def open_window(
     liver = scene.liver[window]
     background = background_field(hu, clean, liver, scene)
     height = float(height_hu - np.median(background[mask]))
-    return Window(window, hu, mask, clean, liver, background, height, distance, units, vessel_hu is not None)
+    return Window(window, hu, mask, clean, liver, background, height, distance, units)
 
 
 def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: float, vessel_hu: float | None) -> Mask:
@@ -97,8 +99,7 @@ def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: fl
     Their signal belongs to the focus. On an enhanced scan only what is brighter than blood counts, since vessels hang
     on foci too.
     """
-    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.8 / d for axis, d in enumerate(scene.spacing_mm)]
-    smooth = ndimage.gaussian_filter(hu, sigma)
+    smooth = _calmed(scene, hu)
     noise = scene.curve.at(4.0 * float(np.prod(scene.spacing_mm)))
     floor = scene.parenchyma_hu + max(ARM_SHARE * (height_hu - scene.parenchyma_hu), ARM_NOISE * noise)
     if vessel_hu is not None:
@@ -109,6 +110,12 @@ def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: fl
     # a rim of blur is no outskirts: what is further from the half-height region than blur reaches is
     beyond = grown & (_psf_distance(region, scene) > ARM_REACH)
     return grown if beyond.any() else region
+
+
+def _calmed(scene: Scene, hu: F32) -> F32:
+    """Return HU smoothed in the plane to about the resolution."""
+    sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.8 / d for axis, d in enumerate(scene.spacing_mm)]
+    return np.asarray(ndimage.gaussian_filter(hu, sigma), np.float32)
 
 
 def background_field(hu: F32, clean: Mask, liver: Mask, scene: Scene) -> F32:
@@ -161,7 +168,6 @@ def crop_window(window: Window) -> Window:
         window.height,
         window.distance_mm[part],
         np.ascontiguousarray(window.reach[part]),
-        window.is_enhanced,
     )
 
 
