@@ -162,9 +162,9 @@ def arm_streaks(volume: Volume, strength_hu: float, rng: np.random.Generator) ->
     for k in range(len(hu)):
         lines = ndimage.gaussian_filter(rng.standard_normal((ny, nx), np.float32), (0.8 / dy, 55 / dx), mode="nearest")
         fine = ndimage.gaussian_filter(rng.standard_normal((ny, nx), np.float32), (0.6 / dy, 12 / dx), mode="nearest")
-        slow = ndimage.gaussian_filter1d(rng.standard_normal(ny).astype(np.float32), 9 / dy)
+        slow = ndimage.gaussian_filter1d(rng.standard_normal(ny, np.float32), 9 / dy)
         band = 0.85 * band + 0.5 * (slow / slow.std())[:, None]
-        inside = (hu[k] > -300).astype(np.float32)
+        inside = np.asarray(hu[k] > -300, np.float32)
         streaks = lines / lines.std() + 0.6 * fine / fine.std() + 0.6 * band - np.float32(0.8)
         out[k] = np.clip(np.rint(hu[k] + strength_hu * depth * inside * streaks), *HU_RANGE)
     return out
