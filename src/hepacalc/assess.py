@@ -271,5 +271,11 @@ def _limits(assessment: Assessment, result: FociResult) -> tuple[str, ...]:
 
 
 def _liver_words(assessment: Assessment) -> tuple[str, ...]:
-    """Return the liver's own warnings as sentences."""
-    return tuple(w[:1].upper() + w[1:] + "." if not w.endswith(".") else w for w in assessment.liver.warnings)
+    """Return whose contour a given one is, and the liver's own warnings, as sentences."""
+    given = assessment.liver_mask
+    whose = (
+        f"The liver's contour is the one that was given ({given.version}), not drawn by hepacalc; "
+        "its volume and all that follows rest on it.",
+    )
+    own = tuple(w[:1].upper() + w[1:] + "." if not w.endswith(".") else w for w in assessment.liver.warnings)
+    return (whose if given.method == "file" else ()) + own
