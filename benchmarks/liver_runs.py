@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hepacalc.errors import NoUsableLiver
+from hepacalc.liver import liver_volume
 from hepacalc.liver.embedded import EmbeddedSegmenter
 from hepacalc.phantom import BODIES, make_body
 from hepacalc.records import LiverMask, Volume
@@ -75,8 +76,15 @@ def judged(source: str, body: str, seed: int, volume: Volume, liver: np.ndarray,
     true = max(np.count_nonzero(liver), 1)
     return Run(
         source, body, seed, dice(found.mask, liver), found.confidence, found.warnings,
-        np.count_nonzero(found.mask) / true,
+        np.count_nonzero(found.mask) / true, _interval(found, true),
     )  # fmt: skip
+
+
+def _interval(found: LiverMask, true_voxels: int) -> tuple[float, float]:
+    """Return the ends of the interval of the volume over the true volume."""
+    ml = true_voxels * found.geometry.voxel_mm3 / 1000
+    volume = liver_volume(found)
+    return volume.low / ml, volume.high / ml
 
 
 def one(job: tuple[str, str, int]) -> Run:

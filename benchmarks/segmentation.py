@@ -25,6 +25,7 @@ import numpy as np
 
 from hepacalc.errors import NoUsableLiver
 from hepacalc.geometry import Geometry
+from hepacalc.liver import liver_coverage
 from hepacalc.liver.embedded import EmbeddedSegmenter
 from hepacalc.phantom import FocusSpec, insert_foci, make_body, make_patient, random_specs
 from hepacalc.records import LiverMask, Volume
@@ -111,6 +112,12 @@ def body_rows(runs: list[Run]) -> list[dict[str, Any]]:
         row(f"{title}: masks of {POOR} or more told to be checked needlessly",
             float(np.mean([r.is_flagged for r in good])) if good else None, "share", "", None),
     ]  # fmt: skip
+    held = [r.interval[0] <= 1 <= r.interval[1] for r in runs if r.interval is not None]
+    wide = [(r.interval[1] - r.interval[0]) / 2 for r in runs if r.interval is not None]
+    out += [
+        row(f"{title}: 90 % intervals of the volume hold the true volume", float(np.mean(held)), "share", "", None),
+        row(f"{title}: half width of the interval, median", float(np.median(wide)), "of the volume", "", None),
+    ]
     for source in ("phantom", "real"):
         part = [r.dice for r in runs if (r.source == "phantom") == (source == "phantom")]
         if part:
@@ -304,8 +311,8 @@ def refusal_rows() -> list[dict[str, Any]]:
             out.append(row(f"{side} half of a body", "refused", "", "refused, or a part with a warning", True))
         else:
             near = dice(found.mask, true)
-            ok = bool(found.warnings) and near > 0.7
-            out.append(row(f"{side} half of a body: Dice of the part, with a warning", near, "1", "> 0.7", ok))
+            ok = bool(liver_coverage(found, half).cuts) and near > 0.7
+            out.append(row(f"{side} half of a body: Dice of the part, told to be cut", near, "1", "> 0.7", ok))
     return out
 
 

@@ -26,6 +26,7 @@ from hepacalc.liver import (
     get_segmenter,
     hilum_mm,
     liver_coverage,
+    liver_volume,
     read_liver_mask,
     segment_of,
     vessel_reference,
@@ -242,12 +243,10 @@ def _smallest(volume: Volume, noise_hu: float, fwhm_mm: float) -> Measurement:
 def _liver(volume: Volume, liver: LiverMask, result: FociResult) -> Liver:
     """Return the numbers about the liver."""
     coverage = liver_coverage(liver, volume)
-    ml = coverage.seen_ml
-    share = 0.05 + 0.15 * (1 - liver.confidence)
     return Liver(
         f"{liver.method} {liver.version}".strip(),
         liver.confidence,
-        Measured(ml, "mL", ml * (1 - share), ml * (1 + share), "voxels of the mask; part in view"),
+        liver_volume(liver),
         result.parenchyma_hu,
         result.noise_hu,
         coverage.is_complete,
