@@ -28,6 +28,7 @@ from hepacalc.liver import (
     get_segmenter,
     hilum_mm,
     liver_coverage,
+    liver_volume,
     read_liver_mask,
     segment_of,
     vessel_reference,
@@ -259,12 +260,10 @@ def _smallest(volume: Volume, noise_hu: float, fwhm_mm: float) -> Measurement:
 def _liver(volume: Volume, liver: LiverMask, result: FociResult) -> Liver:
     """Return the numbers about the liver."""
     coverage = liver_coverage(liver, volume)
-    ml = coverage.seen_ml
-    share = 0.05 + 0.15 * (1 - liver.confidence)
     return Liver(
         f"{liver.method} {liver.version}".strip(),
         liver.confidence,
-        Measured(ml, "mL", ml * (1 - share), ml * (1 + share), "voxels of the mask; part in view"),
+        liver_volume(liver),
         result.parenchyma_hu,
         result.noise_hu,
         coverage.is_complete,
@@ -288,5 +287,11 @@ def _limits(assessment: Assessment, result: FociResult) -> tuple[str, ...]:
 
 
 def _liver_words(assessment: Assessment) -> tuple[str, ...]:
-    """Return the liver's own warnings as sentences."""
-    return tuple(w[:1].upper() + w[1:] + "." if not w.endswith(".") else w for w in assessment.liver.warnings)
+    """Return whose contour a given one is, and the liver's own warnings, as sentences."""
+    given = assessment.liver_mask
+    whose = (
+        f"The liver's contour is the one that was given ({given.version}), not drawn by hepacalc; "
+        "its volume and all that follows rest on it.",
+    )
+    own = tuple(w[:1].upper() + w[1:] + "." if not w.endswith(".") else w for w in assessment.liver.warnings)
+    return (whose if given.method == "file" else ()) + own

@@ -29,6 +29,7 @@ __all__ = [
     "Level",
     "Liver",
     "LiverMask",
+    "LiverProbability",
     "Measured",
     "Measurement",
     "NotMeasured",
@@ -234,6 +235,19 @@ class Phase:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class LiverProbability:
+    """How probable liver is, on a grid of its own around the liver; 0 beyond it.
+
+    Args:
+        values: uint8 ``(z, y, x)``, 255ths; above a half inside the mask.
+        geometry: grid of ``values``.
+    """
+
+    values: NDArray[np.uint8]
+    geometry: Geometry
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class LiverMask:
     """Where the liver is.
 
@@ -244,6 +258,7 @@ class LiverMask:
         version: of the method or its weights.
         confidence: 0-1, that the contour can be used.
         warnings: what a reader should check, in words.
+        probability: of liver near the contour, when the segmenter gives one.
     """
 
     mask: NDArray[np.bool_]
@@ -252,6 +267,7 @@ class LiverMask:
     version: str
     confidence: float
     warnings: tuple[str, ...] = ()
+    probability: LiverProbability | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,36 @@ def test_calibration_of_the_site_scales_the_mass(first, patient, tmp_path):
     assert sum(found_masses(tmp_path / "o")) == pytest.approx(sum(found_masses(out)) / 2, rel=0.1)
 
 
+def test_a_corrected_contour_replaces_ours_and_all_that_follows(first, patient, tmp_path):
+    _, out = first
+    ours = nib.load(out / "liver.nii.gz")
+    mask = np.asarray(ours.dataobj).copy()
+    before = json.loads((out / "assessment.json").read_text("utf-8"))
+    kept = next(f for f in before["foci"] if f["kind"] == "calcification")
+    # a reader takes everything away on the other side of the middle of the liver, along the first axis
+    middle = int(np.median(np.nonzero(mask)[0]))
+    labels = np.asarray(nib.load(out / "foci.nii.gz").dataobj)
+    is_low = np.nonzero(labels == kept["id"])[0].mean() < middle
+    mask[middle:] = 0 if is_low else mask[middle:]
+    mask[:middle] = mask[:middle] if is_low else 0
+    nib.save(nib.Nifti1Image(mask, ours.affine), tmp_path / "corrected.nii.gz")
+    done = hepacalc("assess", patient / "dicom", "-o", tmp_path / "o", "--liver-mask", tmp_path / "corrected.nii.gz")
+    assert done.status == 0, done.err
+    after = json.loads((tmp_path / "o" / "assessment.json").read_text("utf-8"))
+    np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "o" / "liver.nii.gz").dataobj) > 0, mask > 0)
+    assert after["liver"]["volume_ml"]["value"] < 0.7 * before["liver"]["volume_ml"]["value"]
+    assert after["liver"]["method"] == "file NIfTI"
+    assert after["run"]["settings"]["segmenter"] == "file"
+    assert any("contour is the one that was given" in limit for limit in after["limits"])
+    assert not any("contour is the one that was given" in limit for limit in before["limits"])
+    assert "contour is the one that was given" in (tmp_path / "o" / "report.html").read_text("utf-8").replace(
+        "&#39;", "'"
+    )
+    places = [f["peak_index"] for f in after["foci"] if f["kind"] == "calcification"]
+    assert kept["peak_index"] in places
+    assert 0 < len(places) < sum(f["kind"] == "calcification" for f in before["foci"])
+
+
 def test_earlier_results_are_replaced_and_other_files_stay(first, patient, tmp_path):
     _, out = first
     mine = tmp_path / "o"

@@ -7,6 +7,7 @@ from hepacalc.liver.coverage import Coverage, liver_coverage
 from hepacalc.liver.mask_file import read_liver_mask
 from hepacalc.liver.phase import VesselReference, detect_phase, vessel_reference
 from hepacalc.liver.segmenter import Segmenter, get_segmenter, segmenter_names
+from hepacalc.liver.trust import liver_volume
 
 __all__ = [
     "Coverage",
@@ -17,6 +18,7 @@ __all__ = [
     "get_segmenter",
     "hilum_mm",
     "liver_coverage",
+    "liver_volume",
     "lobe_of",
     "read_liver_mask",
     "segment_of",

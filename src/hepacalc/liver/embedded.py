@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from scipy import ndimage
 from scipy.special import expit
 
 from hepacalc.errors import NoUsableLiver
+from hepacalc.geometry import Geometry
 from hepacalc.liver.calm import without_dense
-from hepacalc.liver.refine import Refined, largest_component, refine, robust_mean_sd
+from hepacalc.liver.refine import largest_component, refine, robust_mean_sd
 from hepacalc.liver.resample import IsoGrid, iso_grid, shrink, spread
-from hepacalc.records import LiverMask, Volume
+from hepacalc.liver.trust import LARGER, Witness, other_parts_ml, resized, same_when_larger, trust, voxel_probability
+from hepacalc.records import LiverMask, LiverProbability, Volume
 
 __all__ = ["EmbeddedSegmenter"]
 
@@ -33,6 +36,7 @@ SMALLEST_ML = 60.0
 LARGEST_ML = 6000.0
 LARGEST_SHARE = 0.55
 CLOSED_RING = 0.93
+LEAST_TRUNK_ML = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,11 @@ class EmbeddedSegmenter:
 
     Args:
         threads: threads for the network.
+        weights: an ONNX file in place of the one that comes with the package.
     """
 
     threads: int = 2
+    weights: Path | None = None
     name: str = "embedded"
     version: str = "baseline-1"
 
@@ -64,8 +70,7 @@ class EmbeddedSegmenter:
         tell("looking for the liver", 0.0)
         coarse_grid = iso_grid(turn.geometry.shape, spacing, COARSE_MM)
         coarse = shrink(hu, coarse_grid)
-        probability = _probability(without_dense(coarse), self.threads)
-        start = largest_component(probability > 0.5)
+        probability, start, witness = self._look(coarse)
         _check(start, probability, coarse)
         tell("drawing its contour", 0.5)
         grid, fine_hu, fine_p = _around(hu, spacing, coarse_grid, start, probability)
@@ -77,14 +82,63 @@ class EmbeddedSegmenter:
                 "a liver was wanted, but what looked like one vanished when its contour was drawn.",
                 hint="Give a mask with --liver-mask, or send a scan that shows the upper abdomen.",
             )
-        confidence, warnings = _trust(refined, fine_hu, fine_p)
+        confidence, warnings = trust(refined, fine_hu, fine_p, witness)
+        likely = LiverProbability(voxel_probability(refined, fine_p), _geometry(grid, turn.geometry))
         tell("liver found", 1.0)
         native = np.ascontiguousarray(turn.undo(mask))
-        return LiverMask(native, volume.geometry, self.name, self.version, confidence, warnings)
+        return LiverMask(native, volume.geometry, self.name, self.version, confidence, warnings, likely)
+
+    def _look(self, coarse: F32) -> tuple[F32, NDArray[np.bool_], Witness]:
+        """Return the probability of liver at 4 mm, its largest part, and what the network says of the scan changed.
+
+        Where the first look finds no clear liver on the right, the scan is looked at with left and right exchanged;
+        that is taken when it shows more liver, and surer (situs inversus, or a scan written the wrong way round).
+        """
+        seen = without_dense(coarse)
+        probability = _probability(seen, self.threads, self.weights)
+        start = largest_component(probability > 0.5)
+        is_mirrored = False
+        if _is_doubtful(start, probability, coarse):
+            other = _probability(np.ascontiguousarray(seen[:, :, ::-1]), self.threads, self.weights)
+            found = largest_component(other > 0.5)
+            if _sure_voxels(other, found) > 1.5 * _sure_voxels(probability, start):
+                is_mirrored, seen = True, np.ascontiguousarray(seen[:, :, ::-1])
+                probability, start = other, found
+        larger = _probability(resized(seen, LARGER), self.threads, self.weights)
+        steady = same_when_larger(start, larger) if start.any() else 0.0
+        ml = COARSE_MM**3 / 1000
+        witness = Witness(steady, other_parts_ml(probability, start, ml), float(start.sum()) * ml, is_mirrored)
+        if is_mirrored:
+            probability = np.asarray(probability[:, :, ::-1], np.float32, order="C")
+            start = np.asarray(start[:, :, ::-1], bool, order="C")
+        return probability, start, witness
+
+
+def _sure_voxels(probability: F32, start: NDArray[np.bool_]) -> int:
+    """Return how much of a mask the network was sure about."""
+    return int(np.count_nonzero(probability[start] > 0.8))
+
+
+def _is_doubtful(start: NDArray[np.bool_], probability: F32, coarse: F32) -> bool:
+    """Whether a mask is small, unsure, or lies left of the middle of the body."""
+    if start.sum() * COARSE_MM**3 / 1000 < 2 * SMALLEST_ML or _sure_voxels(probability, start) < 0.5 * start.sum():
+        return True
+    planes = start.any((1, 2))
+    body = np.flatnonzero((coarse[planes] > -300).any((0, 1)))
+    return float(np.nonzero(start)[2].mean()) > float(body[0] + body[-1]) / 2
+
+
+def _geometry(grid: IsoGrid, source: Geometry) -> Geometry:
+    """Return where an isotropic grid laid over ``source`` lies in space."""
+    spacing = np.array(grid.source_spacing_mm)
+    affine = source.affine.copy()
+    affine[:3, :3] *= grid.step_mm / spacing
+    affine[:3, 3] = source.to_world(np.array(grid.start_mm) / spacing - 0.5)
+    return Geometry(grid.shape, affine)
 
 
 @lru_cache(maxsize=2)
-def _session(threads: int) -> Any:
+def _session(threads: int, weights: Path | None) -> Any:
     """Load the network once a process."""
     import onnxruntime
 
@@ -93,11 +147,11 @@ def _session(threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
-    weights = files("hepacalc.liver").joinpath("weights/liver.onnx").read_bytes()
-    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    source = files("hepacalc.liver").joinpath("weights/liver.onnx") if weights is None else weights
+    return onnxruntime.InferenceSession(source.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
-def _probability(coarse: F32, threads: int) -> F32:
+def _probability(coarse: F32, threads: int, weights: Path | None) -> F32:
     """Return the probability of liver on the 4 mm grid ``(z, y, x)`` (z up, y back, x left)."""
     body = largest_component(ndimage.binary_opening(coarse > -300, iterations=1))
     out = np.zeros(coarse.shape, np.float32)
@@ -111,7 +165,7 @@ def _probability(coarse: F32, threads: int) -> F32:
     scaled = (np.clip(ras, -200, 300) + 200) / 250
     pad = [(0, -n % 16) for n in scaled.shape]
     wide = np.pad(scaled, pad).astype(np.float32)[None, None]
-    logit = _session(threads).run(None, {"x": wide})[0][0, 0]
+    logit = _session(threads, weights).run(None, {"x": wide})[0][0, 0]
     nx, ny, nz = scaled.shape
     out[:, ys, xs] = np.transpose(expit(logit[:nx, :ny, :nz]), (2, 1, 0))[:, ::-1, ::-1]
     return out
@@ -142,6 +196,13 @@ def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
             f"around it in {ring:.0%} of all directions, as in no trunk.",
             hint=hint,
         )
+    gas_ml, bone_ml = _trunk(start, coarse)
+    if gas_ml < LEAST_TRUNK_ML or bone_ml < LEAST_TRUNK_ML:
+        raise NoUsableLiver(
+            f"a liver was wanted; about what looks most like one lie {gas_ml:.1f} mL of gas (lung, bowel) and "
+            f"{bone_ml:.1f} mL of bone, at least {LEAST_TRUNK_ML:g} mL of either in any trunk.",
+            hint=hint,
+        )
     mean, spread_hu = robust_mean_sd(coarse[start])
     surest = float(np.quantile(probability[start], 0.9))
     if not -30 <= mean <= 260 or spread_hu > 70 or surest < 0.8:
@@ -150,6 +211,15 @@ def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
             f"{surest:.2f}, which is no liver that can be used.",
             hint=hint,
         )
+
+
+def _trunk(start: NDArray[np.bool_], coarse: F32) -> tuple[float, float]:
+    """Return the mL of gas within the body and of bone in the planes of a mask and 60 mm above and below."""
+    levels = np.flatnonzero(start.any((1, 2)))
+    more = round(60 / COARSE_MM)
+    slab = coarse[max(levels[0] - more, 0) : levels[-1] + 1 + more]
+    gas = sum(int(np.count_nonzero(ndimage.binary_fill_holes(p > -300) & (p < -400))) for p in slab)
+    return gas * COARSE_MM**3 / 1000, float(np.count_nonzero(slab > 180)) * COARSE_MM**3 / 1000
 
 
 def _context(start: NDArray[np.bool_], coarse: F32) -> tuple[float, float]:
@@ -205,30 +275,3 @@ def _interpolate(array: F32, position: NDArray[np.float64], axis: int) -> F32:
     high = np.minimum(low + 1, n - 1)
     part = (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
     return np.asarray(np.take(array, low, axis) * (1 - part) + np.take(array, high, axis) * part, np.float32)
-
-
-def _trust(refined: Refined, hu: F32, probability: F32) -> tuple[float, tuple[str, ...]]:
-    """Return a confidence 0-1 and warnings from what the network, the edge and the grey values say."""
-    warnings: list[str] = []
-    inside = probability[refined.mask]
-    unsure = float(((inside > 0.2) & (inside < 0.8)).mean())
-    mean, sd = robust_mean_sd(hu[refined.mask])
-    confidence = 0.97 - 1.2 * max(unsure - 0.12, 0.0)
-    if refined.fell_back:
-        confidence -= 0.2
-        warnings.append(
-            f"the liver's edge is hard to see: drawn sharply its volume would change by "
-            f"{refined.volume_ratio - 1:+.0%}, so the network's own contour is used; check it"
-        )
-    if refined.contrast < 0.10:
-        confidence -= 0.15
-        warnings.append("liver and surroundings have nearly the same HU; check the contour")
-    if not -10 <= mean <= 200:
-        confidence -= 0.15
-        warnings.append(f"unusual liver density ({mean:.0f} HU); check the contour")
-    if sd > 45:
-        confidence -= 0.15
-        warnings.append(f"very inhomogeneous liver (sd {sd:.0f} HU at 2 mm); check the contour")
-    if unsure > 0.3:
-        warnings.append(f"the network was unsure about {unsure:.0%} of the liver; check the contour")
-    return float(np.clip(confidence, 0.05, 0.99)), tuple(warnings)

@@ -40,12 +40,14 @@ class Refined:
         volume_ratio: refined volume over the network's.
         contrast: Bhattacharyya distance between the grey values of liver and surroundings; small means
             that the scan itself shows no edge.
+        field: probability of liver that the random walker gave, ``(z, y, x)``; None where it was not used.
     """
 
     mask: Mask
     fell_back: bool
     volume_ratio: float
     contrast: float
+    field: F32 | None = None
 
 
 def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float = 0.15) -> Refined:
@@ -97,7 +99,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     if abs(change - 1) > largest_change:
         kept = ndimage.binary_fill_holes((start & ~fat & ~bone) | bright)
         return Refined(largest_component(kept), True, change, contrast)
-    return Refined(mask, False, change, contrast)
+    return Refined(mask, False, change, contrast, field)
 
 
 def largest_component(mask: Mask) -> Mask:

@@ -7,6 +7,7 @@
 """
 
 from hepacalc.foci.skin_edges import PsfEstimate, estimate_psf
+from hepacalc.phantom.bodies import BODIES, make_body
 from hepacalc.phantom.foci import random_specs
 from hepacalc.phantom.insert import Insertion, insert_foci
 from hepacalc.phantom.mimics import MIMICS
@@ -16,6 +17,7 @@ from hepacalc.phantom.truth import FocusSpec, FocusTruth, MimicTruth, Truth
 from hepacalc.phantom.write import generate, write_dicom_series, write_nifti, write_truth
 
 __all__ = [
+    "BODIES",
     "DEFAULT_MIMICS",
     "MIMICS",
     "SIZES_MM",
@@ -33,6 +35,7 @@ __all__ = [
     "estimate_psf",
     "generate",
     "insert_foci",
+    "make_body",
     "make_patient",
     "random_specs",
     "scan",

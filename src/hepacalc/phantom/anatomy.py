@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from hepacalc.phantom import organs, skeleton
 from hepacalc.phantom.fields import Field, Grid, cubic_taps, smooth_max, smooth_min
+from hepacalc.phantom.habit import USUAL, Habit, Space, arm_layers
 from hepacalc.phantom.organs import Layer
 from hepacalc.phantom.tissue import Tissue
 from hepacalc.phantom.vessels import LiverTrees, grow_trees
@@ -75,6 +76,8 @@ def build_anatomy(
     gallbladder: bool = True,
     calcified_cartilage: bool = False,
     table: bool = True,
+    habit: Habit = USUAL,
+    habit_seed: int = 0,
 ) -> Anatomy:
     """Return a body drawn by ``rng``.
 
@@ -84,6 +87,8 @@ def build_anatomy(
         gallbladder: whether there is one.
         calcified_cartilage: whether costal cartilage at the edge of the liver holds calcium.
         table: whether the patient lies on one.
+        habit: what is unusual about this body.
+        habit_seed: draws what varies within the habit.
     """
     build = Build(
         (float(rng.uniform(0.88, 1.0)), float(rng.uniform(0.87, 1.02)), float(rng.uniform(0.87, 1.02))),
@@ -91,12 +96,14 @@ def build_anatomy(
         float(rng.uniform(11, 15)),
         float(rng.uniform(0.94, 1.06)),
     )
+    build = habit.build(build)
     grid = _grid(rng, build, step=4.0)
     textures = _textures(rng, grid)
     body, muscle, cavity = _wall(grid, build, rng)
     abdomen = _abdomen(grid)
     gall = organs.gallbladder(grid, rng) if gallbladder else None
     liver = _liver(grid, cavity, abdomen, gall, build, rng)
+    liver = habit.liver_in(liver, Space(grid, cavity, abdomen, gall), habit_seed)
     liver_field = grid.field(liver, margin_mm=30)
     body_field = grid.field(body, margin_mm=20)
     assert liver_field is not None
@@ -118,11 +125,14 @@ def build_anatomy(
         layers += organs.layer(name, grid, distance, tissue[what])
     bones, calcium = skeleton.build(grid, body, cavity, build, rng, tissue, calcified_cartilage=calcified_cartilage)
     inside = smooth_max(abdomen + 2, cavity + 1, 6)
-    viscera, stomach = organs.viscera(grid, inside, cavity, abdomen, liver, gall, rng, tissue)
-    trees = grow_trees(liver_field, grid, rng)
+    layers += habit.under(grid, inside)
+    viscera, stomach = organs.viscera(grid, inside, cavity, abdomen, liver, gall, rng, tissue, habit, habit_seed)
+    trees = habit.trees(grow_trees(liver_field, grid, rng), liver_field)
     layers += viscera + bones
     layers.append(Layer("liver", liver_field, tissue["liver"]))
     layers += [Layer(n, f, tissue[n]) for n, f in (("portal vein", trees.portal), ("hepatic vein", trees.hepatic))]
+    layers += habit.over(grid, liver, tissue["liver"], habit_seed)
+    layers += arm_layers(grid, body_field, habit.size, tissue) if habit.arms else []
     gall_field = None
     if gall is not None:
         gall_field = grid.field(gall)

@@ -16,6 +16,7 @@ from hepacalc.phantom.vessels import rods_field, to_patient
 
 if TYPE_CHECKING:
     from hepacalc.phantom.anatomy import Build
+    from hepacalc.phantom.habit import Habit
 
 __all__ = ["Layer", "gallbladder", "layer", "rod", "table", "viscera"]
 
@@ -78,6 +79,8 @@ def viscera(
     gall: Array | None,
     rng: np.random.Generator,
     tissue: dict[str, Tissue],
+    habit: Habit,
+    habit_seed: int,
 ) -> tuple[list[Layer], Field]:
     """Return the layers of all soft organs but the liver, and the lumen of the stomach.
 
@@ -90,6 +93,8 @@ def viscera(
         gall: distance to the gallbladder, if any.
         rng: draws the shapes.
         tissue: CT numbers.
+        habit: what is unusual about this body.
+        habit_seed: draws what varies within the habit.
     """
     layers: list[Layer] = []
 
@@ -118,13 +123,13 @@ def viscera(
     for sign, z in ((-1, -185.0 + rng.uniform(-8, 8)), (1, -168.0 + rng.uniform(-8, 8))):
         layers += _kidney(grid, sign, float(z), inside, keep_off, tissue)
     turn = np.array([[0.94, -0.34, 0], [0.34, 0.94, 0], [0, 0, 1.0]])
-    size = float(rng.uniform(0.85, 1.1))
+    size = float(rng.uniform(0.85, 1.1)) * habit.spleen
     spleen = smooth_max(grid.ellipsoid((-80, 42, 108), (56 * size, 48 * size, 30 * size), turn), inside + 1.5, 6)
     spleen = smooth_max(spleen, -grid.ellipsoid((-85, 10, 72), (60, 38, 30)), 6)
     put("spleen", smooth_max(spleen, keep_off, 4), "spleen")
     stomach_layers, stomach, lumen = _stomach(grid, fit, spleen, rng, tissue)
     layers += stomach_layers
-    layers += _gut(grid, fit, np.minimum(stomach, spleen), rng, tissue)
+    layers += _gut(grid, fit, np.minimum(stomach, spleen), rng, tissue, habit.loops(habit_seed))
     pancreas = grid.rods(
         [
             rod((-150, -12, -26), (-142, -14, -4), 13),
@@ -217,7 +222,14 @@ def _stomach(
     return out, stomach, field
 
 
-def _gut(grid: Grid, fit: object, avoid: Array, rng: np.random.Generator, tissue: dict[str, Tissue]) -> list[Layer]:
+def _gut(
+    grid: Grid,
+    fit: object,
+    avoid: Array,
+    rng: np.random.Generator,
+    tissue: dict[str, Tissue],
+    moved: list[list[tuple[float, float, float]]],
+) -> list[Layer]:
     assert callable(fit)
 
     def wander(points: list[tuple[float, float, float]], radius: float, pieces: int, shake: float) -> list[Rod]:
@@ -240,6 +252,8 @@ def _gut(grid: Grid, fit: object, avoid: Array, rng: np.random.Generator, tissue
             for _ in range(4)
         ]
         loops += wander(spots, 11.5, 12, 5)
+    for line in moved:
+        loops += wander(line, 13.0, 12, 5)
     duodenum = wander([(-134, -36, -24), (-140, -12, -46), (-184, 4, -46), (-196, 16, -10), (-180, 10, 26)], 12, 14, 1)
     out: list[Layer] = []
     used = avoid

@@ -15,6 +15,7 @@ from hepacalc.geometry import Geometry
 from hepacalc.phantom.anatomy import Anatomy, build_anatomy
 from hepacalc.phantom.fields import Brush, Field
 from hepacalc.phantom.foci import HOST_HU, PlacedFocus, focus_truth, place_foci, sampled_share
+from hepacalc.phantom.habit import USUAL, Habit
 from hepacalc.phantom.mimics import Mimics, add_mimics
 from hepacalc.phantom.organs import Layer
 from hepacalc.phantom.placement import Placer
@@ -100,8 +101,13 @@ def draw_scene(
     hosts: bool = True,
     calibration_sd: float | None = None,
     table: bool = True,
+    habit: Habit = USUAL,
+    liver_shift_hu: float = 0.0,
 ) -> Scene:
-    """Return a patient drawn from a seed; arguments as in :func:`make_patient`."""
+    """Return a patient drawn from a seed; arguments as in :func:`make_patient`.
+
+    ``habit`` is what is unusual about the body, ``liver_shift_hu`` is added to the CT number of the liver.
+    """
     name = {"portal": "portal venous", "native": "non-contrast"}.get(phase, phase)
     if name not in PHASES or liver not in LIVERS:
         raise UsageError(
@@ -110,21 +116,24 @@ def draw_scene(
         )
     chosen: PhaseName = PHASES[PHASES.index(name)]
     slope = scanner_slope(seed, kvp, calibration_sd)
-    tissue = tissues(chosen, kvp, liver, _stream(seed, "tissue"))
+    tissue = tissues(chosen, kvp, liver, stream(seed, "tissue"))
+    tissue["liver"] = replace(tissue["liver"], hu=tissue["liver"].hu + liver_shift_hu)
     anatomy = build_anatomy(
-        _stream(seed, "anatomy"),
+        stream(seed, "anatomy"),
         tissue,
         gallbladder=gallbladder and "surgical clip" not in mimics,
         calcified_cartilage="costal cartilage" in mimics,
         table=table,
+        habit=habit,
+        habit_seed=int(stream(seed, "habit").integers(2**31)),
     )
     trees = anatomy.trees
     lines = [(a, b) for a, b, r, _ in (*trees.portal_rods, *trees.hepatic_rods) if 1.5 < r < 5]
-    rng = _stream(seed, "foci")
+    rng = stream(seed, "foci")
     placer = Placer(anatomy.liver, rng, lines=lines)
     specs = default_foci(rng) if foci is None else list(foci)
     placed = place_foci(specs, placer, rng, hosts=hosts)
-    extra = add_mimics(mimics, anatomy, placer, _stream(seed, "mimics"))
+    extra = add_mimics(mimics, anatomy, placer, stream(seed, "mimics"))
     return Scene(seed, chosen, float(kvp), slope, liver, tissue, anatomy, tuple(placed), extra)
 
 
@@ -154,7 +163,7 @@ def scan(
     hu = render_anatomy(layers, scene.anatomy.textures, scanner)
     for item in scene.mimics.items:
         render_item(hu, item, scanner)
-    streaks = _stream(scene.seed, "streaks")
+    streaks = stream(scene.seed, "streaks")
     for centre, reach, strength in scene.mimics.streaks:
         add_streaks(hu, centre, reach, scanner, strength, streaks)
     labels = np.zeros(geometry.shape, np.uint16)
@@ -263,7 +272,7 @@ def scanner_slope(seed: int, kvp: float, relative_sd: float | None = None) -> fl
     """
     line = calibration_for(kvp)
     sd = line.relative_sd if relative_sd is None else relative_sd
-    return line.mg_per_ml_per_hu * (1 + sd * float(np.clip(_stream(seed, "slope").normal(), -2.5, 2.5)))
+    return line.mg_per_ml_per_hu * (1 + sd * float(np.clip(stream(seed, "slope").normal(), -2.5, 2.5)))
 
 
 def uid(text: str) -> str:
@@ -271,7 +280,8 @@ def uid(text: str) -> str:
     return "2.25." + str(int.from_bytes(hashlib.sha256(text.encode()).digest()[:15], "big"))
 
 
-def _stream(seed: int, name: str) -> np.random.Generator:
+def stream(seed: int, name: str) -> np.random.Generator:
+    """Return the random numbers of one part of a patient."""
     return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")])
 
 
@@ -332,7 +342,7 @@ def _add_noise(
     usual = float(np.sqrt(np.mean(_loudness(depth) ** 2)))
     dz, dy, _ = scanner.geometry.spacing_mm
     slices = noise_slices(
-        hu.shape, dy, kernel=KERNELS[kernel], overlap=max(1.0, thickness / dz), rng=_stream(scene.seed, "noise")
+        hu.shape, dy, kernel=KERNELS[kernel], overlap=max(1.0, thickness / dz), rng=stream(scene.seed, "noise")
     )
     for k, unit in enumerate(slices):
         level = np.full(hu.shape[1:], np.float32(0.35))

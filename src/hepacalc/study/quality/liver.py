@@ -25,7 +25,10 @@ def coverage(view: View) -> QualityFinding:
     if found.is_complete:
         return ok("QC-COV", f"the whole liver is in view ({found.seen_ml:.0f} mL)")
     share = 100 * found.missing_share
-    text = "; ".join(_cut(cut) for cut in found.cuts) + f"; {found.seen_ml:.0f} mL in view"
+    text = (
+        "; ".join(_cut(cut) for cut in found.cuts)
+        + f"; {found.seen_ml:.0f} mL in view, so about {share:.0f} % of the liver is not"
+    )
     fix = "Send the series that holds the whole liver; foci out of view are not counted."
     if share < 2:
         return note("QC-COV", text, fix)
