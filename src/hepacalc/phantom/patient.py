@@ -18,6 +18,7 @@ from hepacalc.phantom.foci import HOST_HU, PlacedFocus, focus_truth, place_foci,
 from hepacalc.phantom.mimics import Mimics, add_mimics
 from hepacalc.phantom.organs import Layer
 from hepacalc.phantom.placement import Placer
+from hepacalc.phantom.segments import draw_plan
 from hepacalc.phantom.scanner import (
     KERNELS,
     Item,
@@ -100,6 +101,7 @@ def draw_scene(
     hosts: bool = True,
     calibration_sd: float | None = None,
     table: bool = True,
+    varied: bool = False,
 ) -> Scene:
     """Return a patient drawn from a seed; arguments as in :func:`make_patient`."""
     name = {"portal": "portal venous", "native": "non-contrast"}.get(phase, phase)
@@ -117,6 +119,7 @@ def draw_scene(
         gallbladder=gallbladder and "surgical clip" not in mimics,
         calcified_cartilage="costal cartilage" in mimics,
         table=table,
+        plan=draw_plan(_stream(seed, "segments")) if varied else None,
     )
     trees = anatomy.trees
     lines = [(a, b) for a, b, r, _ in (*trees.portal_rods, *trees.hepatic_rods) if 1.5 < r < 5]
