@@ -95,8 +95,8 @@ def draw_plan(rng: np.random.Generator) -> LiverPlan:
     forward = _down(np.array([-102.0 + drop, 4.0, -60.0]), right) - 6 * right[1]
     umbilical = _down(np.array([-92.0 + drop, -40.0, 3.0]), fissure) - 2 * fissure[1]
     bend = _down(np.array([-90.0 + drop, -20.0, 0.0]), fissure) - 5 * fissure[1]
-    level = _flat(forward, rng, 8.0)
-    medial = _flat((bend + umbilical) / 2, rng, 6.0)
+    level = _flat(forward, rng, 4.0)
+    medial = _flat((bend + umbilical) / 2, rng, 4.0)
     far_left = _down(np.array([-66.0 + drop / 2, -38.0, 20.0]), fissure) + 14 * fissure[1]
     along = far_left - cava
     across = np.array([float(rng.normal(-5, 8)), float(rng.normal(8, 10)), 60.0])
