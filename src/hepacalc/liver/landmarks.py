@@ -19,7 +19,7 @@ from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.resample import iso_grid, shrink
 from hepacalc.records import LiverMask, Volume
 
-__all__ = ["STEP_MM", "Landmarks", "find_landmarks"]
+__all__ = ["STEP_MM", "Landmarks", "find_landmarks", "lies_left"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -30,6 +30,7 @@ _MARGIN_MM, _NEAR_MM = 24.0, 12.0
 _FAT_HU, _BILE_HU = -15.0, (-15.0, 28.0)
 _MOST_ABOVE_HU = 180.0
 _FINEST_MM = 1.3
+_OFF_MIDLINE_MM = 12.0
 # a point of a vein looks like plain liver with probability _PLAIN, else its rank is beta distributed
 _PLAIN, _SHARPNESS = 0.3, 0.3
 
@@ -93,6 +94,7 @@ def find_landmarks(liver_mask: LiverMask, coverage: Coverage, volume: Volume | N
         volume: the scan on the same grid; None when only the outline is known.
     """
     hu, mask, geometry = _iso(liver_mask, volume)
+    midline = 0.0 if volume is None else _midline_mm(liver_mask, volume)
     cut = {c.side for c in coverage.cuts}
     depth = _depth(mask, cut)
     place = np.argwhere(mask)
@@ -118,7 +120,7 @@ def find_landmarks(liver_mask: LiverMask, coverage: Coverage, volume: Volume | N
     fat = (hu < min(_FAT_HU, liver_hu - 50)) & closed & (depth > -12) & _front(mask)
     return Landmarks(
         geometry, depth, tube, cava, geometry.to_world(spread), gall, _places(fat, geometry, 60), hollow,
-        _spine(hu, mask, geometry), liver_hu,
+        _spine(hu, mask, geometry, midline), liver_hu,
     )  # fmt: skip
 
 
@@ -236,29 +238,30 @@ def _gallbladder(smooth: F32, liver_hu: float, depth: F32, geometry: Geometry) -
     sizes = np.bincount(labels.ravel())
     for number, box in enumerate(ndimage.find_objects(labels), 1):
         ml = sizes[number] * STEP_MM**3 / 1000
-        if not 2.5 < ml < 200:
+        if not 4 < ml < 200:
             continue
         own = np.argwhere(labels[box] == number) + [s.start for s in box]
-        touch = own[depth[tuple(own.T)] > -6]
+        touch = own[depth[tuple(own.T)] > -10]
         share = len(touch) / len(own)
         z, y, x = (touch.mean(axis=0) - low) / (high - low) if len(touch) else (0.0, 0.0, 0.0)
-        usual = np.exp(-0.5 * (((z - 0.3) / 0.22) ** 2 + ((y - 0.3) / 0.25) ** 2 + ((x - 0.4) / 0.2) ** 2))
-        score = float(usual * min(share / 0.3, 1.0) * min(ml / 10, 1.0))
-        if score > max(best, 0.15):
-            best, place = score, geometry.to_world(touch[np.linspace(0, len(touch) - 1, min(len(touch), 80)).astype(int)])
+        usual = np.exp(-0.5 * (((z - 0.2) / 0.22) ** 2 + ((y - 0.25) / 0.25) ** 2 + ((x - 0.4) / 0.2) ** 2))
+        score = float(usual * min(share / 0.25, 1.0) * min(ml / 10, 1.0))
+        if score > max(best, 0.2):
+            best, place = (
+                score,
+                geometry.to_world(touch[np.linspace(0, len(touch) - 1, min(len(touch), 80)).astype(int)]),
+            )
     return place
 
 
-def _spine(hu: F32, mask: Mask, geometry: Geometry) -> tuple[float, float] | None:
-    """Return the front of the spine at the height of the upper liver, by bone behind the middle of the body."""
+def _spine(hu: F32, mask: Mask, geometry: Geometry, midline_mm: float) -> tuple[float, float] | None:
+    """Return the front of the spine at the height of the upper liver, by bone near the midline of the body."""
     levels = np.flatnonzero(mask.any(axis=(1, 2)))
     upper = hu[levels[len(levels) // 3] : levels[-1] + 1]
     bone = ndimage.gaussian_filter((upper > 120).mean(axis=0).astype(np.float32), 3.0)
-    columns = np.flatnonzero(mask.any(axis=(0, 1)))
     y, x = np.mgrid[: bone.shape[0], : bone.shape[1]]
-    width = columns[-1] - columns[0]
-    likely = np.exp(-0.5 * ((x - (columns[0] + 0.72 * width)) / (0.25 * width)) ** 2) * (y > 0.45 * bone.shape[0])
-    bone = bone * likely
+    off = geometry.affine[0, 3] + STEP_MM * x - midline_mm
+    bone = bone * np.exp(-0.5 * (off / 25) ** 2) * (y > 0.45 * bone.shape[0])
     if bone.max() < 0.1:
         return None
     row, column = np.unravel_index(int(bone.argmax()), bone.shape)
@@ -266,3 +269,29 @@ def _spine(hu: F32, mask: Mask, geometry: Geometry) -> tuple[float, float] | Non
     front = row - (int(np.argmax(ahead)) if ahead.any() else 6)
     world = geometry.to_world([0, front, column])
     return float(world[0]), float(world[1])
+
+
+def lies_left(liver_mask: LiverMask, volume: Volume) -> bool:
+    """Return whether most of the liver lies to the left of the body's midline, as in situs inversus."""
+    turn = liver_mask.geometry.canonical()
+    mask = turn.apply(liver_mask.mask)
+    columns = mask.sum(axis=(0, 1))
+    middle = float(columns @ np.arange(len(columns)) / columns.sum())
+    x = turn.geometry.affine[0, 3] + middle * turn.geometry.affine[0, 2]
+    return bool(x > _midline_mm(liver_mask, volume) + _OFF_MIDLINE_MM)
+
+
+def _midline_mm(liver_mask: LiverMask, volume: Volume) -> float:
+    """Return LPS x of the middle of the body at the height of the liver, by the soft tissue of some slices."""
+    turn = liver_mask.geometry.canonical()
+    mask, hu = turn.apply(liver_mask.mask), turn.apply(volume.hu)
+    levels = np.flatnonzero(mask.any(axis=(1, 2)))
+    picked = hu[np.linspace(levels[0], levels[-1], 5).astype(int)]
+    _, dy, dx = turn.geometry.spacing_mm
+    steps = [max(int(6 / d), 1) for d in (dy, dx)]
+    dense = ndimage.binary_opening((picked[:, :: steps[0], :: steps[1]] > -300).mean(axis=0) > 0.5, iterations=2)
+    columns = np.flatnonzero(dense.sum(axis=0) > 4)
+    if not len(columns):
+        columns = np.flatnonzero(mask.any(axis=(0, 1))) // steps[1]
+    middle = (columns[0] + columns[-1]) / 2 * steps[1]
+    return float(turn.geometry.affine[0, 3] + middle * turn.geometry.affine[0, 2])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hepacalc.liver.landmarks import Landmarks
 from hepacalc.liver.planes import Planes, Points
 
-__all__ = ["AFFECTED", "TERMS", "evidence", "fit_terms"]
+__all__ = ["AFFECTED", "TERMS", "evidence", "fit_terms", "path"]
 
 F64 = NDArray[np.float64]
 
@@ -42,6 +42,14 @@ _SHARES = {"left": (0.34, 0.08), "lateral": (0.18, 0.07), "posterior": (0.42, 0.
            "upper medial": (0.55, 0.20), "upper left": (0.5, 0.2)}  # fmt: skip
 
 
+def path(name: str, points: Points) -> F64:
+    """Return sample points ``(n, k, 3)`` along a vessel of every anatomy, LPS mm."""
+    stops, _, count = _LINES[name]
+    t = ((np.arange(count) + 0.5) / count)[None, :, None]
+    stretches = [points[a][:, None] + t * (points[b] - points[a])[:, None] for a, b in itertools.pairwise(stops)]
+    return np.concatenate(stretches, axis=1)
+
+
 def evidence(name: str, points: Points, signs: F64, marks: Landmarks) -> F64:
     """Return the mean log likelihood ratio per sample point of a vessel, vessel against plain liver ``(n,)``.
 
@@ -51,15 +59,13 @@ def evidence(name: str, points: Points, signs: F64, marks: Landmarks) -> F64:
         signs: ``(n, 2)`` 1 where hepatic, portal veins are brighter than liver, -1 where darker.
         marks: what the scan shows.
     """
-    stops, which, count = _LINES[name]
-    t = ((np.arange(count) + 0.5) / count)[None, :, None]
-    stretches = [points[a][:, None] + t * (points[b] - points[a])[:, None] for a, b in itertools.pairwise(stops)]
-    path = np.concatenate(stretches, axis=1)
-    ratio = marks.lookup_tube(marks.cava_tube if name == "cava" else marks.tube, path, signs[:, which, None] < 0)
+    which = _LINES[name][1]
+    line = path(name, points)
+    ratio = marks.lookup_tube(marks.cava_tube if name == "cava" else marks.tube, line, signs[:, which, None] < 0)
     if name in ("cava", "portal trunk"):
         return np.asarray(ratio.mean(axis=1))
-    depth = marks.lookup(marks.depth_mm, path, np.nan)
-    least = np.full(path.shape[1], 1.0)
+    depth = marks.lookup(marks.depth_mm, line, np.nan)
+    least = np.full(line.shape[1], 1.0)
     if which == 0:
         # near the cava the veins leave the outline of the liver
         least[:3] = -14.0
@@ -93,10 +99,10 @@ def _gap(place: F64, plane: tuple[F64, F64]) -> F64:
 
 
 def _edge(points: Points, planes: Planes, marks: Landmarks) -> F64:
-    """The confluence lies at the edge of the liver, neither deep in it nor far off."""
+    """The confluence lies at the edge of the liver, which may close around the cava, neither deeper nor far off."""
     depth = marks.lookup(marks.depth_mm, points["confluence"], -20.0)
     depth = np.where(np.isnan(depth), 0.0, depth)
-    return np.asarray(-0.5 * (np.clip(depth - 5, 0, None) / 6) ** 2 - 0.5 * (np.clip(-depth - 12, 0, None) / 6) ** 2)
+    return np.asarray(-0.5 * (np.clip(depth - 15, 0, None) / 6) ** 2 - 0.5 * (np.clip(-depth - 12, 0, None) / 6) ** 2)
 
 
 def _fissure(points: Points, planes: Planes, marks: Landmarks) -> F64:

@@ -102,8 +102,10 @@ def build(u: F64, frame: Frame) -> tuple[dict[str, F64], dict[str, tuple[F64, F6
     lt = np.deg2rad(-30 + 13 * u[:, 21])
     leftward = np.stack([-np.sin(lt), -np.cos(lt), zero], axis=1)
     down = np.array([0, 0, 1.0])
-    left_mid = c + s * (36 * leftward - (11 + 7 * u[:, 22])[:, None] * down) + s * np.stack(
-        [5 * u[:, 24], 3 * u[:, 24], zero], axis=1
+    left_mid = (
+        c
+        + s * (36 * leftward - (11 + 7 * u[:, 22])[:, None] * down)
+        + s * np.stack([5 * u[:, 24], 3 * u[:, 24], zero], axis=1)
     )
     left_end = c + s * (70 * leftward - (36 + 12 * u[:, 23])[:, None] * down)
     fork = c + s * np.stack([-8 + 11 * u[:, 28], -31 + 10 * u[:, 29], -66 + 13 * u[:, 30]], axis=1)
@@ -117,10 +119,8 @@ def build(u: F64, frame: Frame) -> tuple[dict[str, F64], dict[str, tuple[F64, F6
         normal = np.stack([np.tan(np.deg2rad(sd * a)), np.tan(np.deg2rad(sd * b)), zero + 1], axis=1)
         return point, normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
-    way = left_end - c
-    across = np.stack([zero + 60, 6 + 12 * u[:, 47], -5 + 10 * u[:, 48]], axis=1)
-    between = np.cross(across, way)
-    between *= np.sign(between[:, 2:])
+    # II lies above and behind III
+    between = np.stack([0.15 * u[:, 47], 0.5 + 0.2 * u[:, 48], zero + 0.83], axis=1)
     between /= np.linalg.norm(between, axis=1, keepdims=True)
     points = {
         "confluence": c, "cava": cava, "right mid": right_mid, "right end": right_end, "middle mid": middle_mid,
@@ -154,6 +154,9 @@ def parts(place: F64, points: dict[str, F64], planes: dict[str, tuple[F64, F64]]
     caudate *= ndtr((c[:, 2, None] - 4 - z) / 6) * ndtr((z - fork[:, 2, None] + 22) / 7)
     caudate *= ndtr((c[:, 1, None] + 12 - place[None, :, 1]) / 6)
     rest = 1 - caudate
+    # behind the confluence there is only the right lobe, and the caudate
+    ahead = ndtr((c[:, 1, None] + 6 - place[None, :, 1]) / 6)
+    left, lateral = left * ahead, lateral * ahead
     side, medial = rest * lateral, rest * (1 - lateral) * left
     right = rest * (1 - lateral) * (1 - left)
     return np.stack(

@@ -27,6 +27,13 @@ F64 = NDArray[np.float64]
 
 _FIRST, _KEPT, _SWEEPS = 3000, 320, 2
 _VESSELS = TERMS[:7]
+_HELD_BY = {
+    "main": ("middle hepatic vein",), "right": ("right hepatic vein",), "fissure": ("left portal branch",),
+    "right level": ("right portal branch", "portal trunk"), "medial level": ("left portal branch",),
+    "left level": ("left hepatic vein",),
+}  # fmt: skip
+_CLEARLY = 1.0
+_SHIFT_MM, _TURN_DEGREES = 5.0, 7.0
 _BLOOD_HU = 42.0
 # hepatic, portal: both brighter than liver, both darker, only the portal veins brighter (arterial phase)
 _SIGNS = np.array([[1.0, 1.0], [-1.0, -1.0], [-1.0, 1.0]])
@@ -58,9 +65,7 @@ class Population:
         return out
 
 
-def draw_population(
-    marks: Landmarks, coverage: Coverage, phase: Phase | None = None, *, seed: int = 4
-) -> Population:
+def draw_population(marks: Landmarks, coverage: Coverage, phase: Phase | None = None, *, seed: int = 4) -> Population:
     """Return anatomies that fit what is seen; the same seed gives the same answer.
 
     Args:
@@ -87,7 +92,22 @@ def draw_population(
                 _move(block, state, signs, terms, frame, marks, power, rng)
     points, planes = build(state, frame)
     seen = {name: float(evidence(name, points, signs, marks).mean()) for name in _VESSELS}
-    return Population(points, planes, seen, signs)
+    return Population(points, _doubted(planes, seen, rng) if marks.liver_hu is not None else planes, seen, signs)
+
+
+def _doubted(planes: Planes, seen: dict[str, float], rng: np.random.Generator) -> Planes:
+    """Return planes turned and shifted at random where their vessels were hardly seen.
+
+    Among many anatomies some line up with noise; a population that follows them is narrower than what is known.
+    """
+    out = {}
+    for name, vessels in _HELD_BY.items():
+        point, normal = planes[name]
+        lack = float(np.clip(1 - max(seen[v] for v in vessels) / _CLEARLY, 0, 1))
+        shift = lack * _SHIFT_MM * rng.standard_normal((len(point), 1)) * normal
+        turned = normal + lack * np.tan(np.deg2rad(_TURN_DEGREES)) * rng.standard_normal(normal.shape)
+        out[name] = (point + shift, turned / np.linalg.norm(turned, axis=1, keepdims=True))
+    return out
 
 
 def _sign_chances(liver_hu: float | None, phase: Phase | None) -> F64:

@@ -18,7 +18,6 @@ from hepacalc.phantom.foci import HOST_HU, PlacedFocus, focus_truth, place_foci,
 from hepacalc.phantom.mimics import Mimics, add_mimics
 from hepacalc.phantom.organs import Layer
 from hepacalc.phantom.placement import Placer
-from hepacalc.phantom.segments import draw_plan
 from hepacalc.phantom.scanner import (
     KERNELS,
     Item,
@@ -29,6 +28,7 @@ from hepacalc.phantom.scanner import (
     render_anatomy,
     render_item,
 )
+from hepacalc.phantom.segments import draw_plan
 from hepacalc.phantom.tissue import LIVERS, Tissue, tissues
 from hepacalc.phantom.truth import FocusSpec, PhaseName, Truth
 from hepacalc.records import Acquisition, Volume

@@ -99,9 +99,8 @@ def draw_plan(rng: np.random.Generator) -> LiverPlan:
     medial = _flat((bend + umbilical) / 2, rng, 4.0)
     far_left = _down(np.array([-66.0 + drop / 2, -38.0, 20.0]), fissure) + 14 * fissure[1]
     along = far_left - cava
-    across = np.array([float(rng.normal(-5, 8)), float(rng.normal(8, 10)), 60.0])
-    between = np.cross(across, along)
-    between *= np.sign(between[0])
+    # II lies above and behind III
+    between = np.array([0.83, float(rng.normal(0.5, 0.15)), float(rng.normal(0, 0.12))])
     left_level = (far_left, between / np.linalg.norm(between))
 
     def vein(plane: tuple[FloatArray, FloatArray], middle: FloatArray, end: FloatArray) -> tuple[FloatArray, ...]:
@@ -187,7 +186,9 @@ class SegmentTruth:
     @classmethod
     def of(cls, plan: LiverPlan, liver_grid: Grid, liver: Field) -> SegmentTruth:
         """Return the truth of a liver drawn by a plan on :meth:`LiverPlan.liver_grid`."""
-        z, y, x = (Field(c, liver_grid.origin_mm, liver_grid.step_mm) for c in (liver_grid.z, liver_grid.y, liver_grid.x))
+        z, y, x = (
+            Field(c, liver_grid.origin_mm, liver_grid.step_mm) for c in (liver_grid.z, liver_grid.y, liver_grid.x)
+        )
         return cls(plan, (z, y, x), liver)
 
     def index_at(self, points_mm: FloatArray) -> NDArray[np.int8]:
@@ -200,7 +201,9 @@ class SegmentTruth:
         def beyond(plane: tuple[FloatArray, FloatArray]) -> NDArray[np.bool_]:
             return np.asarray((place - plane[0]) @ plane[1] > 0)
 
-        is_left, is_lateral, is_back = beyond(plan.main), beyond(plan.fissure), beyond(plan.right)
+        # behind the confluence there is only the right lobe, and the caudate
+        ahead = place[:, 1] < plan.veins[0][0][1] + 8
+        is_left, is_lateral, is_back = beyond(plan.main) & ahead, beyond(plan.fissure) & ahead, beyond(plan.right)
         right = np.where(beyond(plan.right_level), np.where(is_back, 7, 8), np.where(is_back, 6, 5))
         medial = np.where(beyond(plan.medial_level), 3, 4)
         lateral = np.where(beyond(plan.left_level), 1, 2)

@@ -84,9 +84,7 @@ def _along_planes(
             middle = np.median(own, axis=0)
             trunks.append([start, start + 0.65 * (middle - start)])
     twigs = targets[::2]
-    portal = _tree(
-        trunks, twigs, leaf_mm=0.95, rng=rng, zone_of=lambda points: segments.index_at(points[:, ::-1])
-    )
+    portal = _tree(trunks, twigs, leaf_mm=0.95, rng=rng, zone_of=lambda points: segments.index_at(points[:, ::-1]))
     veins = [[to_patient(grid, p) for p in line] for line in plan.veins]
     order = [veins[0], veins[1], veins[2]]
     hepatic = _tree(order, targets[1::2], leaf_mm=1.0, rng=rng)
