@@ -33,6 +33,9 @@ _FINEST_MM = 1.3
 _OFF_MIDLINE_MM = 12.0
 # a point of a vein looks like plain liver with probability _PLAIN, else its rank is beta distributed
 _PLAIN, _SHARPNESS = 0.3, 0.3
+_KNOTS = np.concatenate([np.linspace(0, 0.98, 197), np.linspace(0.981, 1, 40)])
+# strongest hundredth over median of pure noise
+_NOISE_RATIO = 3.4
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -51,6 +54,7 @@ class Landmarks:
         hollow: 0-1, nearness to a hollow of the visceral side ``(z, y, x)``.
         spine_mm: LPS ``(x, y)`` of the front of the spine; None when bone was not found.
         liver_hu: median of the inner liver; None when only the outline is known.
+        clarity: 0.3-1, how much the strongest tubes stand out.
     """
 
     geometry: Geometry
@@ -63,6 +67,7 @@ class Landmarks:
     hollow: F32
     spine_mm: tuple[float, float] | None
     liver_hu: float | None
+    clarity: float
 
     def lookup(self, array: F32, points_mm: F64, outside: float) -> F64:
         """Return the nearest values of a ``(z, y, x)`` array on the grid at LPS points ``(..., 3)``."""
@@ -98,29 +103,27 @@ def find_landmarks(liver_mask: LiverMask, coverage: Coverage, volume: Volume | N
     cut = {c.side for c in coverage.cuts}
     depth = _depth(mask, cut)
     place = np.argwhere(mask)
-    spread = place[np.linspace(0, len(place) - 1, min(len(place), 90)).astype(int)]
+    spread = place[np.linspace(0, len(place) - 1, min(len(place), 70)).astype(int)]
     closed = _closed(mask)
     hollow = ndimage.gaussian_filter((closed & ~mask).astype(np.float32), 8 / STEP_MM, truncate=2.5)
     hollow /= max(float(hollow.max()), 0.05)
     empty = np.zeros((0, 3))
     if hu is None:
         zeros = np.zeros((2, *mask.shape), np.float32)
-        return Landmarks(geometry, depth, zeros, zeros, geometry.to_world(spread), empty, empty, hollow, None, None)
+        return Landmarks(geometry, depth, zeros, zeros, geometry.to_world(spread), empty, empty, hollow, None, None, 1.0)
     inner = depth > 6
     liver_hu = float(np.median(hu[inner])) if inner.sum() > 200 else float(np.median(hu[mask]))
     near = depth > -_NEAR_MM - 3
     calm = np.where(near & (hu > min(_FAT_HU, liver_hu - 45)) & (hu < liver_hu + _MOST_ABOVE_HU), hu, liver_hu)
     calm = np.clip(calm, liver_hu - 45, liver_hu + 110).astype(np.float32)
-    tube = _tubes(calm, 1.25, inner)
-    cava = _tubes(calm, 2.6, inner)
-    for array in (tube, cava):
-        array[:, depth < -_NEAR_MM] = 0
+    close = depth > -_NEAR_MM
+    (tube, clarity), (cava, _) = _tubes(calm, 1.4, inner, close), _tubes(calm, 2.6, inner, close)
     smooth = ndimage.gaussian_filter(hu, 0.7)
     gall = _gallbladder(smooth, liver_hu, depth, geometry)
     fat = (hu < min(_FAT_HU, liver_hu - 50)) & closed & (depth > -12) & _front(mask)
     return Landmarks(
         geometry, depth, tube, cava, geometry.to_world(spread), gall, _places(fat, geometry, 60), hollow,
-        _spine(hu, mask, geometry, midline), liver_hu,
+        _spine(hu, mask, geometry, midline), liver_hu, clarity,
     )  # fmt: skip
 
 
@@ -197,32 +200,36 @@ def _places(where: Mask, geometry: Geometry, most: int) -> F64:
     return geometry.to_world(index)
 
 
-def _tubes(hu: F32, sigma: float, inner: Mask) -> F32:
-    """Return log likelihood ratios ``(2, z, y, x)`` of bright and of dark tubes.
+def _tubes(hu: F32, sigma: float, inner: Mask, near: Mask) -> tuple[F32, float]:
+    """Return log likelihood ratios ``(2, z, y, x)`` of bright and of dark tubes, 0 where not ``near``.
 
-    Tubularity is minus the middle eigenvalue of the Hessian, whose sign tells bright from dark. It is judged by its rank
-    among all voxels deep in the liver, whatever their sign: the few per cent that stand out most are likely vessels.
+    Tubularity is minus the middle eigenvalue of the Hessian, whose sign tells bright from dark. It is judged by its
+    rank among all voxels deep in the liver, whatever their sign: the few per cent that stand out most are likely
+    vessels, the more so the more they stand out against the usual voxel. That factor, 0.3-1, is returned too.
     """
     smooth = ndimage.gaussian_filter(hu, sigma, truncate=3)
     gz, gy, gx = np.gradient(smooth)
-    a, d = np.gradient(gz, axis=0), np.gradient(gz, axis=1)
-    e, b = np.gradient(gz, axis=2), np.gradient(gy, axis=1)
-    f, c = np.gradient(gy, axis=2), np.gradient(gx, axis=2)
+    a, d, e = (part[near] for part in np.gradient(gz))
+    b, f = (part[near] for part in np.gradient(gy, axis=(1, 2)))
+    c = np.gradient(gx, axis=2)[near]
+    # eigenvalues of a symmetric matrix in closed form
     mean = (a + b + c) / 3
-    p2 = ((a - mean) ** 2 + (b - mean) ** 2 + (c - mean) ** 2 + 2 * (d * d + e * e + f * f)) / 6
-    p = np.sqrt(np.maximum(p2, 1e-12))
-    a, b, c = (a - mean) / p, (b - mean) / p, (c - mean) / p
-    d, e, f = d / p, e / p, f / p
-    half = (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)) / 2
+    a, b, c = a - mean, b - mean, c - mean
+    size = np.sqrt(np.maximum((a * a + b * b + c * c + 2 * (d * d + e * e + f * f)) / 6, 1e-12))
+    half = (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)) / (2 * size**3)
     angle = np.arccos(np.clip(half, -1, 1)) / 3
-    high = mean + 2 * p * np.cos(angle)
-    low = mean + 2 * p * np.cos(angle + 2 * np.pi / 3)
-    middle = 3 * mean - high - low
-    strength = np.sort(np.abs(middle[inner] if inner.sum() > 200 else middle.ravel()))
-    rank = 1 - np.searchsorted(strength, np.abs(middle)) / (len(strength) + 1.0)
-    ratio = np.log(_PLAIN + (1 - _PLAIN) * _SHARPNESS * rank ** (_SHARPNESS - 1)).clip(None, 2.5)
-    against = np.log(_PLAIN)
-    return np.stack([np.where(middle < 0, ratio, against), np.where(middle > 0, ratio, against)]).astype(np.float32)
+    middle = mean - 2 * size * (np.cos(angle) + np.cos(angle + 2 * np.pi / 3))
+    deep = inner[near]
+    strength = np.abs(middle)
+    knots = np.quantile(strength[deep] if deep.sum() > 200 else strength, _KNOTS)
+    rank = 1 - np.interp(strength, knots, _KNOTS)
+    clarity = float(np.clip((np.interp(0.99, _KNOTS, knots) / max(knots[100], 1e-6) - _NOISE_RATIO) / 3.5, 0.3, 1.0))
+    ratio = np.log(_PLAIN + (1 - _PLAIN) * _SHARPNESS * (rank + 1e-4) ** (_SHARPNESS - 1)).clip(None, 2.5) * clarity
+    against = np.log(_PLAIN) * clarity
+    out = np.zeros((2, *hu.shape), np.float32)
+    out[0][near] = np.where(middle < 0, ratio, against)
+    out[1][near] = np.where(middle > 0, ratio, against)
+    return out, clarity
 
 
 def _gallbladder(smooth: F32, liver_hu: float, depth: F32, geometry: Geometry) -> F64:

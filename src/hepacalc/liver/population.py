@@ -25,7 +25,14 @@ __all__ = ["Population", "draw_population"]
 
 F64 = NDArray[np.float64]
 
-_FIRST, _KEPT, _SWEEPS = 3000, 320, 2
+_FIRST, _TRIES, _KEPT, _SWEEPS = 1200, 10, 400, 2
+_START = 0.06
+_PARTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("main",), ("middle hepatic vein", "gallbladder")),
+    (("right",), ("right hepatic vein",)),
+    (("fissure",), ("left hepatic vein", "cleft")),
+    (("fork", "branches"), ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow")),
+)
 _VESSELS = TERMS[:7]
 _HELD_BY = {
     "main": ("middle hepatic vein",), "right": ("right hepatic vein",), "fissure": ("left portal branch",),
@@ -46,7 +53,7 @@ class Population:
     Args:
         points: ``name -> (n, 3)``.
         planes: ``name -> ((n, 3) point, (n, 3) unit normal)``.
-        seen: ``name -> `` mean log likelihood ratio per sample point of a vessel.
+        seen: ``name -> `` mean log likelihood ratio per sample point of a vessel, at full clarity.
         signs: ``(n, 2)`` 1 where hepatic, portal veins are brighter than liver, -1 where darker.
     """
 
@@ -76,23 +83,56 @@ def draw_population(marks: Landmarks, coverage: Coverage, phase: Phase | None = 
     """
     rng = np.random.default_rng(seed)
     frame = Frame.of(marks, coverage)
-    state = rng.standard_normal((_FIRST, SIZE))
-    signs = _SIGNS[rng.choice(3, _FIRST, p=_sign_chances(marks.liver_hu, phase))]
+    signs = _SIGNS[rng.choice(len(_SIGNS), _FIRST, p=_sign_chances(marks.liver_hu, phase))]
+    state, weight = _first(signs, frame, marks, rng)
+    pick = _picked(weight, _KEPT, rng)
+    state, signs = state[pick], signs[pick]
     terms = fit_terms(*build(state, frame), signs, marks)
-    power = 0.0
+    power = _START
     while power < 1.0:
         fit = np.sum(list(terms.values()), axis=0)
         step = _next_power(fit, power)
-        edges = np.cumsum(np.exp((step - power) * (fit - fit.max())))
-        pick = np.searchsorted(edges / edges[-1], (np.arange(_KEPT) + rng.random()) / _KEPT).clip(0, len(state) - 1)
+        pick = _picked((step - power) * fit, _KEPT, rng)
         state, signs, terms = state[pick], signs[pick], {name: value[pick] for name, value in terms.items()}
         power = step
         for _ in range(_SWEEPS):
             for block in BLOCKS:
                 _move(block, state, signs, terms, frame, marks, power, rng)
     points, planes = build(state, frame)
-    seen = {name: float(evidence(name, points, signs, marks).mean()) for name in _VESSELS}
+    seen = {name: float(evidence(name, points, signs, marks).mean()) / marks.clarity for name in _VESSELS}
     return Population(points, _doubted(planes, seen, rng) if marks.liver_hu is not None else planes, seen, signs)
+
+
+def _first(signs: F64, frame: Frame, marks: Landmarks, rng: np.random.Generator) -> tuple[F64, F64]:
+    """Return anatomies drawn part by part at the first temperature, and their log weights.
+
+    For every confluence some candidates of each part are tried, and one is drawn by how well its vessels fit.
+    """
+    count = len(signs)
+    state = rng.standard_normal((count, SIZE))
+    many = np.repeat(signs, _TRIES, axis=0)
+    weight = np.zeros(count)
+    for blocks, names in _PARTS:
+        tried = np.repeat(state, _TRIES, axis=0)
+        for low, high in (BLOCKS[block] for block in blocks):
+            tried[:, low:high] = rng.standard_normal((len(tried), high - low))
+        fit = np.sum(list(fit_terms(*build(tried, frame), many, marks, names).values()), axis=0)
+        share = _START * fit.reshape(count, _TRIES)
+        top = share.max(axis=1, keepdims=True)
+        chance = np.exp(share - top)
+        weight += top[:, 0] + np.log(chance.mean(axis=1))
+        chance = np.cumsum(chance, axis=1) / chance.sum(axis=1, keepdims=True)
+        best = (chance < rng.random((count, 1))).sum(axis=1).clip(0, _TRIES - 1)
+        state = tried.reshape(count, _TRIES, SIZE)[np.arange(count), best]
+    rest = fit_terms(*build(state, frame), signs, marks, ("cava", "edge", "shares"))
+    return state, weight + _START * np.sum(list(rest.values()), axis=0)
+
+
+def _picked(log_weight: F64, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return ``count`` indices drawn by weight, evenly spread."""
+    edges = np.cumsum(np.exp(log_weight - log_weight.max()))
+    at = np.searchsorted(edges / edges[-1], (np.arange(count) + rng.random()) / count)
+    return np.asarray(np.clip(at, 0, len(log_weight) - 1), np.intp)
 
 
 def _doubted(planes: Planes, seen: dict[str, float], rng: np.random.Generator) -> Planes:
