@@ -22,12 +22,12 @@ from hepacalc.foci.calibration import calibration_for
 from hepacalc.foci.find import FociResult, find_foci
 from hepacalc.knowledge import Knowledge, load_knowledge
 from hepacalc.liver import (
+    LiverAnatomy,
     detect_phase,
     get_segmenter,
-    hilum_mm,
+    liver_anatomy,
     liver_coverage,
     read_liver_mask,
-    segment_of,
     vessel_reference,
 )
 from hepacalc.patient.read import read_patient_file
@@ -35,6 +35,7 @@ from hepacalc.patient.schema import Patient
 from hepacalc.records import (
     Assessment,
     Calibration,
+    Focus,
     Liver,
     LiverMask,
     Measured,
@@ -144,7 +145,7 @@ def assess_volume(
         phase = detect_phase(volume, liver, reference=reference)
         quality = assess_quality(volume, liver, phase)
     with watch("finding and measuring foci"):
-        hilum = hilum_mm(liver)
+        anatomy = liver_anatomy(liver, volume, phase)
         result = find_foci(
             volume,
             liver,
@@ -152,10 +153,10 @@ def assess_volume(
             calibration=line,
             liver_vessel_hu=reference.liver_vessel_hu,
             smallest_trusted_mm=partial(_smallest, volume),
-            locate=partial(_locate, liver),
-            hilum_mm=None if isinstance(hilum, NotMeasured) else hilum.position_mm,
+            locate=partial(_locate, anatomy),
             agatston=agatston,
         )
+        result = replace(result, foci=_with_distances(result.foci, anatomy))
     run = Run(
         version("hepacalc"),
         (now or datetime.now(UTC)).isoformat(timespec="seconds"),
@@ -166,7 +167,7 @@ def assess_volume(
         SCHEMA_VERSION, run, choice, volume.acquisition, volume.geometry, volume.transforms, quality, phase, line,
         _liver(volume, liver, result), result.burden, result.lesions, result.foci, (), volume, liver, result.labels,
     )  # fmt: skip
-    assessment = replace(assessment, limits=_limits(assessment, result))
+    assessment = replace(assessment, limits=_limits(assessment, result, anatomy))
     if person is not None and known is not None:
         with watch("weighing the causes"):
             reasoning = consult(person, known, today=_today(now), assessment=assessment)
@@ -223,8 +224,23 @@ def _calibration(given: Path_ | Calibration | None, volume: Volume) -> Calibrati
     return calibration_for(volume.acquisition.kvp)
 
 
-def _locate(liver: LiverMask, points_mm: NDArray[np.float64]) -> list[Segment | NotMeasured]:
-    return segment_of(points_mm, liver)
+def _locate(anatomy: LiverAnatomy | NotMeasured, points_mm: NDArray[np.float64]) -> list[Segment | NotMeasured]:
+    return [anatomy] * len(points_mm) if isinstance(anatomy, NotMeasured) else anatomy.segments(points_mm)
+
+
+def _with_distances(foci: tuple[Focus, ...], anatomy: LiverAnatomy | NotMeasured) -> tuple[Focus, ...]:
+    """Return foci with their distances from the hilum and from the nearest large vessel."""
+    points = np.array([f.centroid_mm for f in foci], float).reshape(-1, 3)
+    hila: list[Measurement]
+    vessels: list[Measurement]
+    if isinstance(anatomy, NotMeasured):
+        hila = vessels = [anatomy] * len(foci)
+    else:
+        hila, vessels = anatomy.hilum_distances(points), anatomy.vessel_distances(points)
+    return tuple(
+        replace(f, measurements=f.measurements | {"hilum_distance_mm": hilum, "vessel_distance_mm": vessel})
+        for f, hilum, vessel in zip(foci, hila, vessels, strict=True)
+    )
 
 
 def _smallest(volume: Volume, noise_hu: float, fwhm_mm: float) -> Measurement:
@@ -261,11 +277,13 @@ def _versions(liver: LiverMask) -> tuple[tuple[str, str], ...]:
     return (("python", platform.python_version()), *((n, version(n)) for n in names), (liver.method, liver.version))
 
 
-def _limits(assessment: Assessment, result: FociResult) -> tuple[str, ...]:
+def _limits(assessment: Assessment, result: FociResult, anatomy: LiverAnatomy | NotMeasured) -> tuple[str, ...]:
     """Return what limits the answer, gravest first."""
     grave, mild = obstacles(assessment)
     clipped = [f.id for f in assessment.foci if isinstance(f.measurements["max_hu"], NotMeasured) and f.lesion]
     more = [f"HU are cut off in focus {', '.join(map(str, clipped))}: metal is not excluded"] if clipped else []
+    if isinstance(anatomy, LiverAnatomy) and anatomy.is_mirrored:
+        more.append("The liver lies on the left side of the body (situs inversus?): segments are read as in a mirror.")
     seen = dict.fromkeys((*grave, *more, *mild, *_liver_words(assessment), *result.notes))
     return tuple(seen)
 

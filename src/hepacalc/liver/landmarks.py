@@ -8,6 +8,7 @@ Reference: Frangi et al. 1998, MICCAI, LNCS 1496:130 (tubes by the eigenvalues o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +111,9 @@ def find_landmarks(liver_mask: LiverMask, coverage: Coverage, volume: Volume | N
     empty = np.zeros((0, 3))
     if hu is None:
         zeros = np.zeros((2, *mask.shape), np.float32)
-        return Landmarks(geometry, depth, zeros, zeros, geometry.to_world(spread), empty, empty, hollow, None, None, 1.0)
+        return Landmarks(
+            geometry, depth, zeros, zeros, geometry.to_world(spread), empty, empty, hollow, None, None, 1.0
+        )
     inner = depth > 6
     liver_hu = float(np.median(hu[inner])) if inner.sum() > 200 else float(np.median(hu[mask]))
     near = depth > -_NEAR_MM - 3
@@ -152,7 +155,7 @@ def _iso(liver_mask: LiverMask, volume: Volume | None) -> tuple[F32 | None, Mask
     return hu, coarse, Geometry(grid.shape, affine)
 
 
-def _depth(mask: Mask, cut: set[str]) -> F32:
+def _depth(mask: Mask, cut: Collection[str]) -> F32:
     """Return the signed distance to the outline, on every other voxel; where the scan cuts the liver is no outline."""
     half = mask[::2, ::2, ::2]
     pads = [(8 if low in cut else 0, 8 if high in cut else 0)
@@ -172,7 +175,8 @@ def _closed(mask: Mask) -> Mask:
     padded = np.pad(mask[::2, ::2, ::2], 6)
     grown = ndimage.distance_transform_edt(~padded) <= 4.5
     closed = ndimage.distance_transform_edt(grown)[6:-6, 6:-6, 6:-6] > 4.5
-    return np.asarray(_doubled(closed.astype(np.float32), mask.shape) > 0.5) | mask
+    filled = _doubled(np.asarray(closed, np.float32), mask.shape) > 0.5
+    return np.logical_or(filled, mask)
 
 
 def _doubled(half: F32, shape: tuple[int, ...]) -> F32:
@@ -190,7 +194,8 @@ def _front(mask: Mask) -> Mask:
     """Return the front half of the liver's box, left of its right third and below its dome."""
     low, high = (np.quantile(np.argwhere(mask), q, axis=0) for q in (0.02, 0.98))
     z, y, x = ((np.arange(n) - a) / max(b - a, 1.0) for n, a, b in zip(mask.shape, low, high, strict=True))
-    return (z < 0.8)[:, None, None] & (y < 0.5)[None, :, None] & ((x > 0.35) & (x < 0.95))[None, None]
+    near = (z < 0.8)[:, None, None] & (y < 0.5)[None, :, None] & ((x > 0.35) & (x < 0.95))[None, None]
+    return np.asarray(near, bool)
 
 
 def _places(where: Mask, geometry: Geometry, most: int) -> F64:

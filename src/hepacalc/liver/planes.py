@@ -1,7 +1,7 @@
 """The model of a liver's inner anatomy: confluence, planes, veins in the planes, portal fork, levels.
 
-A vector of standard normals stands for one anatomy; zeros are the textbook, and one unit is about one standard deviation
-between people, wide on purpose. Lengths scale with the cube root of the liver's volume.
+A vector of standard normals stands for one anatomy; zeros are the textbook, and one unit is about one standard
+deviation between people, wide on purpose. Lengths scale with the cube root of the liver's volume.
 
 References: Couinaud 1957, Le foie; Bismuth 1982, World J Surg 6:3 (planes and segments).
 """
@@ -44,6 +44,7 @@ class Frame:
 
     @classmethod
     def of(cls, marks: Landmarks, coverage: Coverage) -> Frame:
+        """Return where to start from: the spine and the top of the liver, or the outline alone."""
         place = marks.sample_mm
         top = float(np.quantile(place[:, 2], 0.995))
         is_cut = any(c.side == "top" for c in coverage.cuts)
@@ -70,7 +71,7 @@ def _upright(azimuth: F64, tilt: F64) -> F64:
 
 def _onto(points: F64, plane: tuple[F64, F64], share: float = 1.0) -> F64:
     gap = ((points - plane[0]) * plane[1]).sum(axis=1, keepdims=True)
-    return points - share * gap * plane[1]
+    return np.asarray(points - share * gap * plane[1])
 
 
 def build(u: F64, frame: Frame) -> tuple[dict[str, F64], dict[str, tuple[F64, F64]]]:

@@ -1,8 +1,8 @@
 """Many anatomies of one liver: drawn from what is usual, kept as far as the scan bears them out.
 
-A sequential Monte Carlo sampler with its own fixed seed moves a population of anatomies from broad priors to those whose
-veins lie on tubes of the scan. Where the scan shows nothing the population stays as wide as people are: that is the
-doubt that is reported.
+A sequential Monte Carlo sampler with its own fixed seed moves a population of anatomies from broad priors to those
+whose veins lie on tubes of the scan. Where the scan shows nothing the population stays as wide as people are: that is
+the doubt that is reported.
 
 References: Del Moral et al. 2006, J R Stat Soc B 68:411 (sampler); Cotter et al. 2013, Stat Sci 28:424 (its moves).
 """

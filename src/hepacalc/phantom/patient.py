@@ -216,6 +216,7 @@ def make_patient(
     hosts: bool = True,
     calibration_sd: float | None = None,
     table: bool = True,
+    varied: bool = False,
     z_range_mm: tuple[float, float] = (-255.0, 45.0),
     matrix: int | None = None,
     cut_top_mm: float | None = None,
@@ -238,6 +239,8 @@ def make_patient(
         hosts: whether cysts and masses lie in or around the foci.
         calibration_sd: relative standard deviation of this scanner's slope about the table; None: the table's own.
         table: whether the patient lies on one.
+        varied: whether the liver is divided, turned and stretched by a plan drawn from the seed, with its veins along
+            the planes: ``draw_scene(...).anatomy.segments`` then knows the Couinaud segments.
         z_range_mm: LPS z of the lower and upper edge of the scan; the right dome is about 0.
         matrix: pixels a side; None: enough for 400 mm, at most 512.
         cut_top_mm: this much of the liver lies above the scan.
@@ -248,7 +251,7 @@ def make_patient(
     """
     scene = draw_scene(
         seed, phase=phase, kvp=kvp, foci=foci, mimics=mimics, liver=liver, gallbladder=gallbladder, hosts=hosts,
-        calibration_sd=calibration_sd, table=table,
+        calibration_sd=calibration_sd, table=table, varied=varied,
     )  # fmt: skip
     return scan(
         scene, spacing_mm=spacing_mm, slice_thickness_mm=slice_thickness_mm, noise_hu=noise_hu, kernel=kernel,

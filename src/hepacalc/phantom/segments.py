@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepacalc.phantom.fields import Field, Grid
+from hepacalc.phantom.vessels import to_patient
 
 __all__ = ["SEGMENTS", "LiverPlan", "SegmentTruth", "draw_plan"]
 
@@ -177,19 +178,21 @@ class SegmentTruth:
         plan: its division.
         coordinates: standard-body ``(z, y, x)`` at every place of the patient.
         liver: distance to the outline.
+        fork_mm: LPS place where the portal vein parts.
     """
 
     plan: LiverPlan
     coordinates: tuple[Field, Field, Field]
     liver: Field
+    fork_mm: tuple[float, float, float]
 
     @classmethod
     def of(cls, plan: LiverPlan, liver_grid: Grid, liver: Field) -> SegmentTruth:
         """Return the truth of a liver drawn by a plan on :meth:`LiverPlan.liver_grid`."""
-        z, y, x = (
-            Field(c, liver_grid.origin_mm, liver_grid.step_mm) for c in (liver_grid.z, liver_grid.y, liver_grid.x)
-        )
-        return cls(plan, (z, y, x), liver)
+        o, step = liver_grid.origin_mm, liver_grid.step_mm
+        fields = (Field(liver_grid.z, o, step), Field(liver_grid.y, o, step), Field(liver_grid.x, o, step))
+        z, y, x = (float(v) for v in to_patient(liver_grid, plan.portal[0][-1]))
+        return cls(plan, fields, liver, (x, y, z))
 
     def index_at(self, points_mm: FloatArray) -> NDArray[np.int8]:
         """Return the index into :data:`SEGMENTS` at LPS points ``(n, 3)`` as ``(x, y, z)``."""

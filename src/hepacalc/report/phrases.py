@@ -71,6 +71,7 @@ PHRASES: dict[str, str] = {
     "segments.many": "segments {names}",
     "segment.doubt": "{name} in doubt",
     "where.lobe": "{lobe}: {count}",
+    "segment.possible": "{name} ({p}; {other} possible)",
     "segment.or": "{a} ({pa}) or {b} ({pb})",
     "lobe.right": "right lobe",
     "lobe.left": "left lobe",
