@@ -24,13 +24,13 @@ from hepacalc.interop.foci_file import FociMask, as_tracked, read_foci_mask
 from hepacalc.interop.same_patient import refuse_other_patient
 from hepacalc.knowledge import Knowledge, load_knowledge
 from hepacalc.liver import (
+    LiverAnatomy,
     detect_phase,
     get_segmenter,
-    hilum_mm,
+    liver_anatomy,
     liver_coverage,
     liver_volume,
     read_liver_mask,
-    segment_of,
     vessel_reference,
 )
 from hepacalc.patient.read import read_patient_file
@@ -38,6 +38,7 @@ from hepacalc.patient.schema import Patient
 from hepacalc.records import (
     Assessment,
     Calibration,
+    Focus,
     Liver,
     LiverMask,
     Measured,
@@ -155,8 +156,9 @@ def assess_volume(
         reference = vessel_reference(volume, liver)
         phase = detect_phase(volume, liver, reference=reference)
         quality = assess_quality(volume, liver, phase)
+    with watch("reading the liver's anatomy"):
+        anatomy = liver_anatomy(liver, volume, phase)
     with watch("finding and measuring foci"):
-        hilum = hilum_mm(liver)
         result = find_foci(
             volume,
             liver,
@@ -164,11 +166,11 @@ def assess_volume(
             calibration=line,
             liver_vessel_hu=reference.liver_vessel_hu,
             smallest_trusted_mm=partial(_smallest, volume),
-            locate=partial(_locate, liver),
-            hilum_mm=None if isinstance(hilum, NotMeasured) else hilum.position_mm,
+            locate=partial(_locate, anatomy),
             agatston=agatston,
             drawn=None if given is None else given.drawn,
         )
+        result = replace(result, foci=_with_distances(result.foci, anatomy))
     if given is not None:
         result = as_tracked(result, given)
     run = Run(
@@ -184,7 +186,7 @@ def assess_volume(
         SCHEMA_VERSION, run, choice, volume.acquisition, volume.geometry, volume.transforms, quality, phase, line,
         _liver(volume, liver, result), result.burden, result.lesions, result.foci, (), volume, liver, result.labels,
     )  # fmt: skip
-    assessment = replace(assessment, limits=_limits(assessment, result))
+    assessment = replace(assessment, limits=_limits(assessment, result, anatomy))
     if person is not None and known is not None:
         with watch("weighing the causes"):
             reasoning = consult(person, known, today=_today(now), assessment=assessment)
@@ -241,8 +243,23 @@ def _calibration(given: Path_ | Calibration | None, volume: Volume) -> Calibrati
     return calibration_for(volume.acquisition.kvp)
 
 
-def _locate(liver: LiverMask, points_mm: NDArray[np.float64]) -> list[Segment | NotMeasured]:
-    return segment_of(points_mm, liver)
+def _locate(anatomy: LiverAnatomy | NotMeasured, points_mm: NDArray[np.float64]) -> list[Segment | NotMeasured]:
+    return [anatomy] * len(points_mm) if isinstance(anatomy, NotMeasured) else anatomy.segments(points_mm)
+
+
+def _with_distances(foci: tuple[Focus, ...], anatomy: LiverAnatomy | NotMeasured) -> tuple[Focus, ...]:
+    """Return foci with their distances from the hilum and from the nearest large vessel."""
+    points = np.array([f.centroid_mm for f in foci], float).reshape(-1, 3)
+    hila: list[Measurement]
+    vessels: list[Measurement]
+    if isinstance(anatomy, NotMeasured):
+        hila = vessels = [anatomy] * len(foci)
+    else:
+        hila, vessels = anatomy.hilum_distances(points), anatomy.vessel_distances(points)
+    return tuple(
+        replace(f, measurements=f.measurements | {"hilum_distance_mm": hilum, "vessel_distance_mm": vessel})
+        for f, hilum, vessel in zip(foci, hila, vessels, strict=True)
+    )
 
 
 def _smallest(volume: Volume, noise_hu: float, fwhm_mm: float) -> Measurement:
@@ -277,11 +294,13 @@ def _versions(liver: LiverMask) -> tuple[tuple[str, str], ...]:
     return (("python", platform.python_version()), *((n, version(n)) for n in names), (liver.method, liver.version))
 
 
-def _limits(assessment: Assessment, result: FociResult) -> tuple[str, ...]:
+def _limits(assessment: Assessment, result: FociResult, anatomy: LiverAnatomy | NotMeasured) -> tuple[str, ...]:
     """Return what limits the answer, gravest first."""
     grave, mild = obstacles(assessment)
     clipped = [f.id for f in assessment.foci if isinstance(f.measurements["max_hu"], NotMeasured) and f.lesion]
     more = [f"HU are cut off in focus {', '.join(map(str, clipped))}: metal is not excluded"] if clipped else []
+    if isinstance(anatomy, LiverAnatomy) and anatomy.is_mirrored:
+        more.append("The liver lies on the left side of the body (situs inversus?): segments are read as in a mirror.")
     seen = dict.fromkeys((*grave, *more, *mild, *_liver_words(assessment), *result.notes))
     return tuple(seen)
 

@@ -16,6 +16,7 @@ from hepacalc.phantom import organs, skeleton
 from hepacalc.phantom.fields import Field, Grid, cubic_taps, smooth_max, smooth_min
 from hepacalc.phantom.habit import USUAL, Habit, Space, arm_layers
 from hepacalc.phantom.organs import Layer
+from hepacalc.phantom.segments import LiverPlan, SegmentTruth
 from hepacalc.phantom.tissue import Tissue
 from hepacalc.phantom.vessels import LiverTrees, grow_trees
 
@@ -56,6 +57,7 @@ class Anatomy:
         textures: fine and coarse random texture, unit variance.
         grid: coarse grid with the standard-body coordinates.
         costal_calcium_mm: LPS centroids of calcified costal cartilage, with their largest extent.
+        segments: Couinaud segments; None unless the liver was drawn by a plan.
     """
 
     layers: tuple[Layer, ...]
@@ -67,6 +69,7 @@ class Anatomy:
     textures: tuple[Field, Field]
     grid: Grid
     costal_calcium_mm: tuple[tuple[tuple[float, float, float], float], ...]
+    segments: SegmentTruth | None = None
 
 
 def build_anatomy(
@@ -78,6 +81,7 @@ def build_anatomy(
     table: bool = True,
     habit: Habit = USUAL,
     habit_seed: int = 0,
+    plan: LiverPlan | None = None,
 ) -> Anatomy:
     """Return a body drawn by ``rng``.
 
@@ -89,6 +93,7 @@ def build_anatomy(
         table: whether the patient lies on one.
         habit: what is unusual about this body.
         habit_seed: draws what varies within the habit.
+        plan: how the liver is divided, turned and stretched; its veins then follow the planes of the plan.
     """
     build = Build(
         (float(rng.uniform(0.88, 1.0)), float(rng.uniform(0.87, 1.02)), float(rng.uniform(0.87, 1.02))),
@@ -101,8 +106,9 @@ def build_anatomy(
     textures = _textures(rng, grid)
     body, muscle, cavity = _wall(grid, build, rng)
     abdomen = _abdomen(grid)
-    gall = organs.gallbladder(grid, rng) if gallbladder else None
-    liver = _liver(grid, cavity, abdomen, gall, build, rng)
+    own = grid if plan is None else plan.liver_grid(grid)
+    gall = organs.gallbladder(own if plan is None else plan.gall_grid(own), rng) if gallbladder else None
+    liver = _liver(own, grid, cavity, abdomen, gall, build, rng, plan)
     liver = habit.liver_in(liver, Space(grid, cavity, abdomen, gall), habit_seed)
     liver_field = grid.field(liver, margin_mm=30)
     body_field = grid.field(body, margin_mm=20)
@@ -127,7 +133,8 @@ def build_anatomy(
     inside = smooth_max(abdomen + 2, cavity + 1, 6)
     layers += habit.under(grid, inside)
     viscera, stomach = organs.viscera(grid, inside, cavity, abdomen, liver, gall, rng, tissue, habit, habit_seed)
-    trees = habit.trees(grow_trees(liver_field, grid, rng), liver_field)
+    segments = None if plan is None else SegmentTruth.of(plan, own, liver_field)
+    trees = habit.trees(grow_trees(liver_field, own, rng, segments), liver_field)
     layers += viscera + bones
     layers.append(Layer("liver", liver_field, tissue["liver"]))
     layers += [Layer(n, f, tissue[n]) for n, f in (("portal vein", trees.portal), ("hepatic vein", trees.hepatic))]
@@ -138,7 +145,9 @@ def build_anatomy(
         gall_field = grid.field(gall)
         layers += organs.layer("gallbladder wall", grid, gall - 2, tissue["gut wall"])
         layers += organs.layer("bile", grid, gall, tissue["bile"])
-    return Anatomy(tuple(layers), body_field, liver_field, gall_field, stomach, trees, textures, grid, tuple(calcium))
+    return Anatomy(
+        tuple(layers), body_field, liver_field, gall_field, stomach, trees, textures, grid, tuple(calcium), segments
+    )
 
 
 def _grid(rng: np.random.Generator, build: Build, step: float) -> Grid:
@@ -216,8 +225,16 @@ def _abdomen(grid: Grid) -> Array:
 
 
 def _liver(
-    grid: Grid, cavity: Array, abdomen: Array, gall: Array | None, build: Build, rng: np.random.Generator
+    grid: Grid,
+    around: Grid,
+    cavity: Array,
+    abdomen: Array,
+    gall: Array | None,
+    build: Build,
+    rng: np.random.Generator,
+    plan: LiverPlan | None,
 ) -> Array:
+    """Return the distance to the liver, drawn on ``grid``; what presses on it is drawn on ``around``."""
     k = build.liver_stretch
     z, y, x = grid.z, grid.y, grid.x
     tip = float(rng.uniform(-22, 14))
@@ -233,13 +250,18 @@ def _liver(
     left = smooth_max(left, (y - 0.35 * x - 4) / np.float32(1.06), 10)
     left = smooth_max(left, (-z - 92 + 0.28 * x) / np.float32(1.04), 10)
     liver = smooth_min(right, left, 14)
+    notch = 4.0
+    if plan is not None:
+        notch = plan.fissure_x_mm
+        liver = smooth_max(liver, -grid.ellipsoid((-78, 6, 6), (34, 3.5, 24)), 4)
+        liver = smooth_min(liver, grid.ellipsoid((-82, 20, -6), plan.caudate), 5)
     liver = smooth_max(liver, abdomen + 2, 8)
     liver = smooth_max(liver, cavity + 2, 8)
     hilum = grid.ellipsoid((-110, 2, -22), (7, 12, 20))
-    ligament = grid.ellipsoid((-104, -52, 4), (26, 24, 3.5))
-    kidney = grid.ellipsoid((-182, 50, -62), (62, 34, 36))
-    cava = np.hypot(x + 20, y - 36) - 12
-    spine = np.hypot(x, y - 66) - 34
+    ligament = grid.ellipsoid((-104, -52, notch), (26, 24, 3.5))
+    kidney = around.ellipsoid((-182, 50, -62), (62, 34, 36))
+    cava = np.hypot(around.x + 20, around.y - 36) - 12
+    spine = np.hypot(around.x, around.y - 66) - 34
     for cut, blend in ((hilum, 6), (ligament, 4), (kidney, 10), (cava, 4), (spine, 8)):
         liver = smooth_max(liver, -cut, blend)
     if gall is not None:

@@ -29,6 +29,7 @@ from hepacalc.phantom.scanner import (
     render_anatomy,
     render_item,
 )
+from hepacalc.phantom.segments import draw_plan
 from hepacalc.phantom.tissue import LIVERS, Tissue, tissues
 from hepacalc.phantom.truth import FocusSpec, PhaseName, Truth
 from hepacalc.records import Acquisition, Volume
@@ -103,6 +104,7 @@ def draw_scene(
     table: bool = True,
     habit: Habit = USUAL,
     liver_shift_hu: float = 0.0,
+    varied: bool = False,
 ) -> Scene:
     """Return a patient drawn from a seed; arguments as in :func:`make_patient`.
 
@@ -126,6 +128,7 @@ def draw_scene(
         table=table,
         habit=habit,
         habit_seed=int(stream(seed, "habit").integers(2**31)),
+        plan=draw_plan(stream(seed, "segments")) if varied else None,
     )
     trees = anatomy.trees
     lines = [(a, b) for a, b, r, _ in (*trees.portal_rods, *trees.hepatic_rods) if 1.5 < r < 5]
@@ -222,6 +225,7 @@ def make_patient(
     hosts: bool = True,
     calibration_sd: float | None = None,
     table: bool = True,
+    varied: bool = False,
     z_range_mm: tuple[float, float] = (-255.0, 45.0),
     matrix: int | None = None,
     cut_top_mm: float | None = None,
@@ -244,6 +248,8 @@ def make_patient(
         hosts: whether cysts and masses lie in or around the foci.
         calibration_sd: relative standard deviation of this scanner's slope about the table; None: the table's own.
         table: whether the patient lies on one.
+        varied: whether the liver is divided, turned and stretched by a plan drawn from the seed, with its veins along
+            the planes: ``draw_scene(...).anatomy.segments`` then knows the Couinaud segments.
         z_range_mm: LPS z of the lower and upper edge of the scan; the right dome is about 0.
         matrix: pixels a side; None: enough for 400 mm, at most 512.
         cut_top_mm: this much of the liver lies above the scan.
@@ -254,7 +260,7 @@ def make_patient(
     """
     scene = draw_scene(
         seed, phase=phase, kvp=kvp, foci=foci, mimics=mimics, liver=liver, gallbladder=gallbladder, hosts=hosts,
-        calibration_sd=calibration_sd, table=table,
+        calibration_sd=calibration_sd, table=table, varied=varied,
     )  # fmt: skip
     return scan(
         scene, spacing_mm=spacing_mm, slice_thickness_mm=slice_thickness_mm, noise_hu=noise_hu, kernel=kernel,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.phantom.fields import Field, Grid
 from hepacalc.phantom.shapes import Rod, rod_distance
+
+if TYPE_CHECKING:
+    from hepacalc.phantom.segments import SegmentTruth
 
 __all__ = ["LiverTrees", "grow_trees", "rods_field", "to_patient"]
 
@@ -33,15 +37,18 @@ class LiverTrees:
     hepatic_rods: tuple[Rod, ...]
 
 
-def grow_trees(liver: Field, grid: Grid, rng: np.random.Generator) -> LiverTrees:
+def grow_trees(liver: Field, grid: Grid, rng: np.random.Generator, segments: SegmentTruth | None = None) -> LiverTrees:
     """Return veins that fill the liver.
 
     Args:
         liver: distance to its outline.
         grid: standard-body coordinates, for where the trunks enter.
         rng: draws the branches.
+        segments: when given the veins follow its planes: hepatic veins run along them, portal branches between them.
     """
     targets = _targets(liver, rng)
+    if segments is not None:
+        return _along_planes(liver, grid, rng, segments, targets)
     portal_trunk = [to_patient(grid, p) for p in ((-136, 14, 10), (-122, 8, -6), (-108, 2, -20), (-104, 0, -34))]
     left_trunk = [to_patient(grid, p) for p in ((-108, 2, -20), (-94, -22, -2), (-88, -38, 2))]
     right_trunk = [to_patient(grid, p) for p in ((-104, 0, -34), (-102, 4, -58))]
@@ -56,6 +63,31 @@ def grow_trees(liver: Field, grid: Grid, rng: np.random.Generator) -> LiverTrees
         )
     ]
     hepatic = _tree(veins, targets[1::2], leaf_mm=1.0, rng=rng)
+    return LiverTrees(rods_field(portal, 1.6), rods_field(hepatic, 1.6), tuple(portal), tuple(hepatic))
+
+
+def _along_planes(
+    liver: Field, grid: Grid, rng: np.random.Generator, segments: SegmentTruth, targets: FloatArray
+) -> LiverTrees:
+    """Return veins laid along the planes of a plan, twigs of the portal vein kept to their own segment."""
+    plan = segments.plan
+    trunk, right, left = ([to_patient(grid, p) for p in line] for line in plan.portal)
+    cells = np.argwhere(liver.values < -6)
+    places = np.array(liver.origin_mm) + liver.step_mm * cells
+    zone = segments.index_at(places[:, ::-1])
+    trunks = [trunk, right, left]
+    # each segment's branch leaves where its pedicle does and ends in its middle
+    for number, start in ((1, left[1]), (2, left[2]), (3, left[2]), (4, left[2]), (5, right[1]), (6, right[1]),
+                          (7, right[1]), (8, right[1])):  # fmt: skip
+        own = places[zone == number]
+        if len(own) > 20:
+            middle = np.median(own, axis=0)
+            trunks.append([start, start + 0.65 * (middle - start)])
+    twigs = targets[::2]
+    portal = _tree(trunks, twigs, leaf_mm=0.95, rng=rng, zone_of=lambda points: segments.index_at(points[:, ::-1]))
+    veins = [[to_patient(grid, p) for p in line] for line in plan.veins]
+    order = [veins[0], veins[1], veins[2]]
+    hepatic = _tree(order, targets[1::2], leaf_mm=1.0, rng=rng)
     return LiverTrees(rods_field(portal, 1.6), rods_field(hepatic, 1.6), tuple(portal), tuple(hepatic))
 
 
@@ -115,9 +147,17 @@ def _targets(liver: Field, rng: np.random.Generator, count: int = 300) -> FloatA
 
 
 def _tree(
-    trunks: list[list[FloatArray]], targets: FloatArray, *, leaf_mm: float, rng: np.random.Generator
+    trunks: list[list[FloatArray]],
+    targets: FloatArray,
+    *,
+    leaf_mm: float,
+    rng: np.random.Generator,
+    zone_of: Callable[[FloatArray], NDArray[np.int8]] | None = None,
 ) -> list[Rod]:
-    """Join every target to the nearest part of the tree, main branches first; then thicken."""
+    """Join every target to the nearest part of the tree, main branches first; then thicken.
+
+    With ``zone_of`` a twig that would leave its zone costs 40 mm more.
+    """
     nodes: list[FloatArray] = []
     parent: list[int] = []
     path: list[float] = []
@@ -144,6 +184,8 @@ def _tree(
     for target in targets[np.argsort(np.linalg.norm(targets - root, axis=1))]:
         cost = np.linalg.norm(np.array(nodes) - target, axis=1) + 0.12 * np.array(path)
         cost[0] += 30
+        if zone_of is not None:
+            cost += 40.0 * (zone_of(np.array(nodes)) != zone_of(target[None])[0])
         line([target], int(np.argmin(cost)))
     flow = np.zeros(len(nodes))
     has_child = np.zeros(len(nodes), bool)

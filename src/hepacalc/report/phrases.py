@@ -94,6 +94,7 @@ PHRASES: dict[str, str] = {
     "where.segments": "{lobe}: {count} ({segments})",
     "sure.count": "{count} {certainty}",
     "segment.sure": "{name} ({p})",
+    "segment.possible": "{name} ({p}; {other} possible)",
     "segment.or": "{a} ({pa}) or {b} ({pb})",
     "lobe.right": "right lobe",
     "lobe.left": "left lobe",

@@ -135,6 +135,12 @@ def _surroundings(focus: dict[str, Any]) -> Any:
     return max(names, key=lambda n: found[n]) if "parenchyma" in found else None
 
 
+def _second_segment(focus: dict[str, Any]) -> Any:
+    """Return the second likeliest segment when it is possible, as words of the report call it."""
+    ranked = list(focus["segment"].get("probabilities", {}).items())
+    return ranked[1][0] if len(ranked) > 1 and ranked[1][1] >= words.POSSIBLE_SEGMENT else None
+
+
 _COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "id": lambda f: f["id"],
     "lesion": lambda f: f["lesion"],
@@ -171,6 +177,8 @@ _COLUMNS |= {
     "surroundings_soft_tissue_mass": _around("soft_tissue_mass"),
     "shell_hu": _around("shell_hu"),
     "reasons": lambda f: "; ".join(f["reasons"]),
+    "segment_possible": _second_segment,
+    "segment_basis": lambda f: f["segment"].get("method"),
 }
 
 CSV_COLUMNS: tuple[str, ...] = tuple(_COLUMNS)

@@ -41,6 +41,8 @@ LOW_LIVER_CONFIDENCE = 0.5
 """Below this confidence of the liver outline the report does not say that nothing is there."""
 
 _DOUBTFUL_SEGMENT = 0.6
+POSSIBLE_SEGMENT = 0.15
+"""From this probability on the second likeliest segment is named as possible."""
 
 Tone = Literal["found", "indeterminate", "none", "none-limited", "unjudged"]
 
@@ -122,10 +124,12 @@ def lobe_text(segment_name: str) -> str:
 
 
 def segment_text(segment: Segment | NotMeasured) -> str:
-    """Return ``VIII (83 %)``, or the two likeliest when no segment stands out."""
+    """Return ``VIII (93 %)``, ``VIII (70 %; VII possible)``, or the two likeliest when no segment stands out."""
     if isinstance(segment, NotMeasured):
         return text("not-measured", reason=segment.reason)
     (first, sure), *rest = segment.probabilities
+    if sure >= _DOUBTFUL_SEGMENT and rest and rest[0][1] >= POSSIBLE_SEGMENT:
+        return text("segment.possible", name=first, p=percent(sure), other=rest[0][0])
     if sure >= _DOUBTFUL_SEGMENT or not rest:
         return text("segment.sure", name=first, p=percent(sure))
     return text("segment.or", a=first, pa=percent(sure), b=rest[0][0], pb=percent(rest[0][1]))
