@@ -1,4 +1,4 @@
-"""Commands of the training: prepare, samples, train, export, evaluate. Run in the top folder: ``python -m training``."""
+"""Commands of the training; run in the top folder: ``python -m training``."""
 
 from training.commands import app
 

@@ -31,7 +31,9 @@ _NAMES = {
 }  # fmt: skip
 
 
-def organ_map(scene: Scene, z_mm: NDArray[np.float64], y_mm: NDArray[np.float64], x_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
+def organ_map(
+    scene: Scene, z_mm: NDArray[np.float64], y_mm: NDArray[np.float64], x_mm: NDArray[np.float64]
+) -> NDArray[np.uint8]:
     """Return the label of each voxel: the last layer of the body that covers at least half of it.
 
     Args:
@@ -64,9 +66,7 @@ def digital_patient(number: int, weight: float) -> Source:
     kind = KINDS[int(rng.integers(len(KINDS)))]
     mimics = [m for m in MIMICS if rng.random() < 0.15]
     specs = random_specs(rng, int(rng.integers(0, 6)))
-    scene = draw_scene(
-        seed, phase=phase, liver=kind, foci=specs, mimics=mimics, gallbladder=bool(rng.random() < 0.85)
-    )
+    scene = draw_scene(seed, phase=phase, liver=kind, foci=specs, mimics=mimics, gallbladder=bool(rng.random() < 0.85))
     made = scan(scene, spacing_mm=(SOURCE_MM,) * 3, noise_hu=float(rng.uniform(4, 12)), z_range_mm=(-300.0, 80.0))
     geometry = made.volume.geometry
     lines = [geometry.affine[2 - a, 3] + np.arange(n) * geometry.affine[2 - a, a] for a, n in enumerate(geometry.shape)]

@@ -49,9 +49,7 @@ def _ellipsoid(
     box = tuple(slice(max(int(c) - reach, 0), min(int(c) + reach + 1, n)) for c, n in zip(centre, shape, strict=True))
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     jitter = rng.uniform(-0.5, 0.5, 3)
-    lines = [
-        (np.arange(s.start, s.stop) - c - j) * CROP_MM for s, c, j in zip(box, centre, jitter, strict=True)
-    ]
+    lines = [(np.arange(s.start, s.stop) - c - j) * CROP_MM for s, c, j in zip(box, centre, jitter, strict=True)]
     away = np.stack(np.meshgrid(*lines, indexing="ij"))
     local = np.einsum("ij,jxyz->ixyz", turn, away) / radii[:, None, None, None]
     return box, ((np.sqrt((local**2).sum(0)) - 1) * float(radii.min())).astype(np.float32)
@@ -59,7 +57,7 @@ def _ellipsoid(
 
 def _cover(distance: F32) -> F32:
     """Return how much of each voxel lies inside a signed distance."""
-    return np.clip(0.5 - distance / np.float32(CROP_MM), 0, 1)
+    return np.asarray(np.clip(0.5 - distance / np.float32(CROP_MM), 0, 1), np.float32)
 
 
 def add_lesions(rng: np.random.Generator, scene: Scene) -> None:
@@ -121,9 +119,9 @@ def add_calcium(rng: np.random.Generator, scene: Scene) -> None:
         if kind == 2:
             if outside is None:
                 inner = scene.liver > 0.5
-                outside = (
-                    ndimage.distance_transform_edt(~inner) - ndimage.distance_transform_edt(inner)
-                ).astype(np.float32) * np.float32(CROP_MM)
+                outside = (ndimage.distance_transform_edt(~inner) - ndimage.distance_transform_edt(inner)).astype(
+                    np.float32
+                ) * np.float32(CROP_MM)
             surface = np.argwhere(np.abs(outside) <= CROP_MM)
             if len(surface) == 0:
                 continue
@@ -143,9 +141,11 @@ def add_calcium(rng: np.random.Generator, scene: Scene) -> None:
                 if rng.random() < 0.7:
                     hu = scene.hu[box]
                     hu += _cover(distance) * near * (np.float32(rng.uniform(-5, 70)) - hu)
-                share = share * _cover(-(distance + np.float32(thick))) if thick > 3 else np.clip(
-                    1 - np.abs(distance + 2) / 4, 0, 1
-                ) * np.float32(thick / CROP_MM)
+                share = (
+                    share * _cover(-(distance + np.float32(thick)))
+                    if thick > 3
+                    else np.clip(1 - np.abs(distance + 2) / 4, 0, 1) * np.float32(thick / CROP_MM)
+                )
                 _claim(scene, box, _cover(distance) * near)
             share = share * near
         scene.hu[box] += share * np.float32(delta)

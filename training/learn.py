@@ -38,7 +38,7 @@ class Plan:
     Args:
         steps: until the learning rate has fallen to nothing.
         lr: its highest value.
-        leave_out: name of a case whose samples are not used.
+        leave_out: names of cases whose samples are not used, with commas between them.
         first_sample: where in the series of samples to begin.
         start: weights to start from: a liver ONNX or another run's checkpoint; None: from scratch.
         organs: weight of the loss of the organ head.
@@ -50,7 +50,7 @@ class Plan:
 
     steps: int
     lr: float = 4e-3
-    leave_out: str | None = None
+    leave_out: str = ""
     first_sample: int = 0
     start: str | None = None
     organs: float = 0.25
@@ -88,13 +88,13 @@ class Batch:
         return cls(x.to(memory_format=LAYOUT), liver, labels, allowed)
 
 
-def sample_stream(folder: Path, first: int, leave_out: str | None, wait_s: float) -> Iterator[tuple[int, Sample]]:
-    """Yield the samples from number ``first`` on with the number after each, without those of one case."""
-    number = first
+def sample_stream(folder: Path, first: int, leave_out: str, wait_s: float) -> Iterator[tuple[int, Sample]]:
+    """Yield the samples from number ``first`` on with the number after each, without those of some cases."""
+    number, left = first, set(leave_out.split(","))
     while True:
         for sample in read_chunk(folder, number // CHUNK, wait_s=wait_s)[number % CHUNK :]:
             number += 1
-            if sample.case != leave_out:
+            if sample.case not in left:
                 yield number, sample
 
 
@@ -136,6 +136,7 @@ class Run:
         self.net = LiverNet().to(memory_format=LAYOUT)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=plan.lr, weight_decay=plan.decay)
         self.step, self.cursor, self.seconds = 0, plan.first_sample, 0.0
+        self.stopped = False
         kept = folder / "checkpoint.pt"
         if kept.exists():
             state = torch.load(kept, weights_only=True)
@@ -148,6 +149,7 @@ class Run:
             self.smooth.load_state_dict(state["smooth"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.cursor, self.seconds = state["step"], state["cursor"], state["seconds"]
+            self._forget_later()
         else:
             self._begin()
             self.smooth = copy.deepcopy(self.net)
@@ -197,8 +199,10 @@ class Run:
     @torch.no_grad()
     def _smoothen(self) -> None:
         # the mean follows closely at first, or it would keep random first weights for long
-        share = 1 - min(self.plan.keep, (self.step + 1) / (self.step + 10)) if self.plan.start is None else (
-            1 - self.plan.keep
+        share = (
+            1 - min(self.plan.keep, (self.step + 1) / (self.step + 10))
+            if self.plan.start is None
+            else (1 - self.plan.keep)
         )
         now = self.net.state_dict()
         for name, value in self.smooth.state_dict().items():
@@ -208,7 +212,7 @@ class Run:
                 value.copy_(now[name])
 
     def go(self, until: int, *, save_every_s: float = 300.0, tell: Callable[[str], None] | None = None) -> None:
-        """Train up to step ``until`` and save.
+        """Train up to step ``until``, or until ``stopped`` is set, and save.
 
         Args:
             until: step to stop at.
@@ -219,7 +223,7 @@ class Run:
         began = saved = time.monotonic()
         before = self.seconds
         rows: list[tuple[float, float, float]] = []
-        while self.step < until:
+        while self.step < until and not self.stopped:
             rows.append(self.advance(stream))
             now = time.monotonic()
             self.seconds = before + now - began
@@ -228,12 +232,23 @@ class Run:
                 loss = 2 * bce + dice + self.plan.organs * organ
                 self._log(self.step, self.seconds, self.plan.rate(self.step - 1), loss, bce, dice, organ)
                 if tell:
-                    tell(f"{self.step} {self.seconds:.0f} s loss {loss:.4f} bce {bce:.4f} dice {dice:.4f} organs {organ:.3f}")
+                    tell(
+                        f"{self.step} {self.seconds:.0f} s loss {loss:.4f} bce {bce:.4f} dice {dice:.4f} "
+                        f"organs {organ:.3f}"
+                    )
                 rows = []
             if now - saved > save_every_s:
                 self.save()
                 saved = now
         self.save()
+
+    def _forget_later(self) -> None:
+        """Take out of the log what was done after the checkpoint and is done again."""
+        path = self.folder / "log.csv"
+        if path.exists():
+            head, *rows = path.read_text("utf-8").splitlines()
+            kept = [row for row in rows if int(row.split(",")[0]) <= self.step]
+            path.write_text("\n".join([head, *kept]) + "\n", "utf-8")
 
     def _log(self, step: int, *values: float) -> None:
         path = self.folder / "log.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.cases import LABELS
@@ -23,9 +24,9 @@ def draw_negative(rng: np.random.Generator) -> Scene:
         for a, n in enumerate(CROP)
     )
 
-    def tube(cx: float, cy: float, rx: float, ry: float) -> np.ndarray:
+    def tube(cx: float, cy: float, rx: float, ry: float) -> NDArray[np.bool_]:
         tilt = float(rng.normal(0, 0.05)) * z
-        return (np.hypot((x - cx - tilt) / rx, (y - cy) / ry) < 1) & (z < 1e9)
+        return np.asarray((np.hypot((x - cx - tilt) / rx, (y - cy) / ry) < 1) & (z < 1e9))
 
     kind = rng.choice(5)
     if kind == 0:
@@ -47,11 +48,20 @@ def draw_negative(rng: np.random.Generator) -> Scene:
     elif kind == 2:
         for side in (-1, 1):
             cx, r = side * rng.uniform(75, 100), rng.uniform(45, 75)
-            for share, value, label in ((1.0, -100.0, _FAT), (0.85, 55.0, _OTHER), (0.25, 500.0, _BONE), (0.15, 0.0, _BONE)):
+            for share, value, label in (
+                (1.0, -100.0, _FAT),
+                (0.85, 55.0, _OTHER),
+                (0.25, 500.0, _BONE),
+                (0.15, 0.0, _BONE),
+            ):
                 part = tube(cx, 0, r * share, r * share)
                 hu[part], labels[part] = value, label
     else:
-        smooth = ndimage.gaussian_filter(rng.normal(0, 1, CROP), float(rng.uniform(1, 6))) if kind == 3 else rng.normal(0, 1, CROP)
+        smooth = (
+            ndimage.gaussian_filter(rng.normal(0, 1, CROP), float(rng.uniform(1, 6)))
+            if kind == 3
+            else rng.normal(0, 1, CROP)
+        )
         smooth /= max(float(smooth.std()), 1e-6)
         hu[:] = rng.uniform(-100, 150) + rng.uniform(5, 300) * smooth
         labels[:] = _OTHER

@@ -45,8 +45,10 @@ class Source:
 
     def save(self, folder: Path) -> None:
         """Write ``name.npz``."""
-        meta = {"missing": np.array(self.missing, np.int64), "weight": np.float64(self.weight)}
-        np.savez(folder / f"{self.name}.npz", hu=self.hu, labels=self.labels, liver=self.liver, **meta)
+        np.savez(
+            folder / f"{self.name}.npz", hu=self.hu, labels=self.labels, liver=self.liver,
+            missing=np.array(self.missing, np.int64), weight=np.float64(self.weight),
+        )  # fmt: skip
 
     @classmethod
     def load(cls, path: Path) -> Source:
@@ -133,8 +135,8 @@ def prepare_case(case: Case, shared: Path) -> Source:
 def mark_chest(labels: NDArray[np.uint8], least: int = 6) -> NDArray[np.uint8]:
     """Return labels in which soft tissue between the lungs is heart, where no label map has it.
 
-    A voxel counts when at least ``least`` lung voxels lie to its left and to its right in the same row; thin bridges are
-    opened away. It holds the great vessels of the chest too: what matters is that it is no liver.
+    A voxel counts when at least ``least`` lung voxels lie to its left and to its right in the same row; thin bridges
+    are opened away. It holds the great vessels of the chest too: what matters is that it is not liver.
 
     Args:
         labels: uint8 ``(x, y, z)`` in network order.

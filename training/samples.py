@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from training.artefacts import add_artefacts, cut_off
 from training.disease import (
-    Scene, add_calcium, add_effusion, add_fluid_rim, add_large_tumour, add_lesions, take_lobe_out,
+    Scene,
+    add_calcium,
+    add_effusion,
+    add_fluid_rim,
+    add_large_tumour,
+    add_lesions,
+    take_lobe_out,
 )  # fmt: skip
 from training.geometry import Anchors, anchors_of, draw_positions, take
 from training.negatives import draw_negative
@@ -64,7 +70,8 @@ class Generator:
     def draw(self, number: int) -> Sample:
         """Return sample ``number``, the same each time."""
         rng = np.random.default_rng([self.seed, number])
-        case, missing = NOBODY, ()
+        case = NOBODY
+        missing: tuple[int, ...] = ()
         if rng.random() < NEGATIVE:
             scene = draw_negative(rng)
         else:

@@ -68,7 +68,9 @@ def _medians(hu: F32, labels: NDArray[np.uint8]) -> dict[int, float]:
     order = np.argsort(flat, kind="stable")
     present, starts = np.unique(flat[order], return_index=True)
     parts = np.split(values[order], starts[1:])
-    return {int(v): float(np.median(part[:: max(len(part) // 4000, 1)])) for v, part in zip(present, parts, strict=True)}
+    return {
+        int(v): float(np.median(part[:: max(len(part) // 4000, 1)])) for v, part in zip(present, parts, strict=True)
+    }
 
 
 def redraw_tissue(rng: np.random.Generator, hu: F32, labels: NDArray[np.uint8]) -> F32:
@@ -95,10 +97,11 @@ def redraw_tissue(rng: np.random.Generator, hu: F32, labels: NDArray[np.uint8]) 
                 shift[_ID[name]] = target - medians[_ID[name]]
         moved = np.isin(labels, [_ID[name] for name in targets])
         base = np.where(moved, hu, _curve(rng, hu))
-        return base + ndimage.gaussian_filter(shift[labels], 0.4)
+        return np.asarray(base + ndimage.gaussian_filter(shift[labels], 0.4), np.float32)
     general = {
         "outside": -1000.0, "lung": float(rng.uniform(-900, -650)), "bone": float(rng.uniform(120, 450)),
-        "fat": float(rng.uniform(-125, -70)), "other": float(rng.uniform(10, 75)), "gas": float(rng.uniform(-1000, -500)),
+        "fat": float(rng.uniform(-125, -70)), "other": float(rng.uniform(10, 75)),
+        "gas": float(rng.uniform(-1000, -500)),
     }  # fmt: skip
     level, usual = np.zeros(256, np.float32), np.zeros(256, np.float32)
     for value, median in medians.items():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,11 @@ class EmbeddedSegmenter:
 
     Args:
         threads: threads for the network.
+        weights: another network with the same input and output, as ``training/`` makes them; None: the package's own.
     """
 
     threads: int = 2
+    weights: Path | None = None
     name: str = "embedded"
     version: str = "baseline-1"
 
@@ -64,7 +67,7 @@ class EmbeddedSegmenter:
         tell("looking for the liver", 0.0)
         coarse_grid = iso_grid(turn.geometry.shape, spacing, COARSE_MM)
         coarse = shrink(hu, coarse_grid)
-        probability = _probability(without_dense(coarse), self.threads)
+        probability = _probability(without_dense(coarse), self.threads, self.weights)
         start = largest_component(probability > 0.5)
         _check(start, probability, coarse)
         tell("drawing its contour", 0.5)
@@ -84,8 +87,8 @@ class EmbeddedSegmenter:
 
 
 @lru_cache(maxsize=2)
-def _session(threads: int) -> Any:
-    """Load the network once a process."""
+def _session(threads: int, weights: Path | None) -> Any:
+    """Load a network once a process."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -93,11 +96,11 @@ def _session(threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
-    weights = files("hepacalc.liver").joinpath("weights/liver.onnx").read_bytes()
-    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    data = (weights or files("hepacalc.liver").joinpath("weights/liver.onnx")).read_bytes()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def _probability(coarse: F32, threads: int) -> F32:
+def _probability(coarse: F32, threads: int, weights: Path | None = None) -> F32:
     """Return the probability of liver on the 4 mm grid ``(z, y, x)`` (z up, y back, x left)."""
     body = largest_component(ndimage.binary_opening(coarse > -300, iterations=1))
     out = np.zeros(coarse.shape, np.float32)
@@ -111,7 +114,7 @@ def _probability(coarse: F32, threads: int) -> F32:
     scaled = (np.clip(ras, -200, 300) + 200) / 250
     pad = [(0, -n % 16) for n in scaled.shape]
     wide = np.pad(scaled, pad).astype(np.float32)[None, None]
-    logit = _session(threads).run(None, {"x": wide})[0][0, 0]
+    logit = _session(threads, weights).run(None, {"x": wide})[0][0, 0]
     nx, ny, nz = scaled.shape
     out[:, ys, xs] = np.transpose(expit(logit[:nx, :ny, :nz]), (2, 1, 0))[:, ::-1, ::-1]
     return out
