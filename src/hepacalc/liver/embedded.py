@@ -45,7 +45,7 @@ class EmbeddedSegmenter:
 
     Args:
         threads: threads for the network.
-        weights: an ONNX file in place of the one that comes with the package.
+        weights: another network with the same input and output, as ``training/`` makes them; None: the package's own.
     """
 
     threads: int = 2

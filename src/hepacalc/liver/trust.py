@@ -139,8 +139,8 @@ def voxel_probability(refined: Refined, probability: F32) -> NDArray[np.uint8]:
 def liver_volume(liver: LiverMask) -> Measured:
     """Return the volume of the liver in view, in mL.
 
-    The 90 % interval runs from what is liver with a probability of more than three in four to what is with more than one
-    in four, and is never narrower than 3 % to either side. Without probabilities (a mask from a file, another
+    The 90 % interval runs from what is liver with a probability of more than three in four to what is with more than
+    one in four, and is never narrower than 3 % to either side. Without probabilities (a mask from a file, another
     segmenter) it is 5 %, and wider where the confidence is low.
     """
     ml = float(np.count_nonzero(liver.mask)) * liver.geometry.voxel_mm3 / 1000
