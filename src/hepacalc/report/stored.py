@@ -276,7 +276,8 @@ def _decode(kind: Any, value: Any) -> Any:
     if get_origin(kind) in (Union, UnionType):
         return _decode(_chosen(get_args(kind), value), value)
     if hasattr(kind, "__dataclass_fields__"):
-        return kind(**{name: _decode(hint, value[name]) for name, hint in _hints(kind).items()})
+        # a field that the schema does not require is left at its default
+        return kind(**{name: _decode(hint, value[name]) for name, hint in _hints(kind).items() if name in value})
     if get_origin(kind) is dict:
         return {name: _decode(get_args(kind)[1], one) for name, one in value.items()}
     if get_origin(kind) is tuple:
