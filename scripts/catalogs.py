@@ -106,8 +106,9 @@ WORDS = (
     "pet ct", "segmenter", "calibration", "agatston", "true", "false", "embedded", "file", "totalsegmentator",
     "significant", "advanced", "none", "avidity", "high", "long", "liver",
     "{x1} of {x2}", "{x1} positive", "{x1} negative", "{x1} positive {x2}", "{x1} negative {x2}", "{x1} indeterminate",
-    "{x1} high", "{x1} low", "{x1} yes", "{x1} no", "host {x1}", "morphology {x1}", "age {x1}", "limit {x1}",
-    "default limit {x1}", "{x1} in: {x2}", "{x1} in what looks like liver", "{x1} beside fluid",
+    "{x1} high", "{x1} low", "{x1} yes", "{x1} no", "host {x1}", "morphology {x1}", "age {x1}", "limit {n1}",
+    "limit {n1}-{n2}", "default limit {n1}-{n2}",
+    "default limit {n1}", "{x1} in: {x2}", "{x1} in what looks like liver", "{x1} beside fluid",
     "{x1} beside other soft tissue", "upper bound {n1} (limit {n2})", "probability {n1} (limit {n2})",
     "malignant causes together", "dangerous causes together", "causes to be watched together",
     "benign causes together", "causes that must not be punctured", "upper limit {n1}", "several possible",
@@ -308,7 +309,9 @@ def _variants(node: ast.expr) -> Iterator[list[Part]]:
             yield from _variants(node.value)
         else:
             spec = ast.unparse(node.format_spec)[2:-1] if node.format_spec is not None else ""
-            yield [("n" if spec[-1:] in tuple("fgde%") and spec else "x", "")]
+            is_number = bool(spec) and spec[-1] in "fgde%"
+            counted = isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "len"
+            yield [("n" if is_number or counted else "x", "")]
     elif isinstance(node, ast.IfExp):
         yield from _variants(node.body)
         yield from _variants(node.orelse)

@@ -29,6 +29,8 @@ PIP_LINE = 'pip install "hepacalc[pdf]"'
 FONT_PACKAGE = "pylopdf_fonts_zh_cn"
 """Noto Sans SC, SIL Open Font License 1.1, as a package."""
 _PACKAGES = ("plutoprint", "fontTools", FONT_PACKAGE)
+SHEET_SIZES_PT = (13.0, 12.0, 11.0, 10.0)
+"""Type sizes of the sheet; the largest with which it fits on one page is taken."""
 _FONT_URL = "font:report"
 _NO_WORDS = re.compile(r"<style>.*?</style>|<[^>]*>", re.DOTALL)
 
@@ -44,7 +46,7 @@ def render_pdf(assessment: Assessment, *, language: str = "en") -> bytes:
         MissingDependency: the extra ``pdf`` is not installed.
         UsageError: another language.
     """
-    return _pdf(render_html(assessment, language=language), "pdf.css", assessment.run.created)
+    return _written(_laid_out(render_html(assessment, language=language), "pdf.css"), assessment.run.created)
 
 
 def render_sheet_pdf(told: Assessment | Reasoning, *, language: str = "en", made: str = "") -> bytes:
@@ -57,7 +59,13 @@ def render_sheet_pdf(told: Assessment | Reasoning, *, language: str = "en", made
     """
     stamp = told.run.created if isinstance(told, Assessment) else f"{made or '2000-01-01'}T00:00:00+00:00"
     page = render_sheet(told, language=language, made=made)
-    return _pdf(page, "sheet_pdf.css", stamp, most_pages=1)
+    for size in SHEET_SIZES_PT:
+        book = _laid_out(page, "sheet_pdf.css", f"html {{ font-size: {size}pt; }}")
+        if book.get_page_count() == 1:
+            return _written(book, stamp)
+    raise OutputError(
+        f"wanted a sheet of 1 page, found {book.get_page_count()}.", hint="Print sheet.html instead, and tell us."
+    )
 
 
 def pdf_is_available() -> bool:
@@ -86,7 +94,8 @@ def missing_glyphs(page: str) -> str:
     return "".join(sorted(printed - _covered()))
 
 
-def _pdf(page: str, sheet: str, created: str, *, most_pages: int | None = None) -> bytes:
+def _laid_out(page: str, sheet: str, more: str = "") -> Any:
+    """Return a page laid out on A4 with a style sheet of ours, and more style, added to its own."""
     pluto = _needed("plutoprint")
     font = _font()
     # only a name out of a header can hold such a character: it is spelled, never a box
@@ -101,21 +110,20 @@ def _pdf(page: str, sheet: str, created: str, *, most_pages: int | None = None) 
                 return pluto.ResourceData(font, "font/otf", "")
             if url.startswith("data:image/png;base64,"):
                 return pluto.default_resource_fetcher.fetch_url(url)
-            raise OutputError(
-                f"The page asks for {url[:60]!r}, which is not part of it.", hint="This is a fault of ours."
-            )
+            raise OutputError(f"The page asks for {url[:60]!r}, which is not part of it.", hint="Please report this.")
 
     book = pluto.Book(pluto.PAGE_SIZE_A4)
     book.custom_resource_fetcher = Only()
     # the base keeps links inside the page whole; it leads nowhere
-    book.load_html(page.replace("</style>", f"{style(sheet)}</style>", 1), base_url="page:report")
+    book.load_html(page.replace("</style>", f"{style(sheet)}{more}</style>", 1), base_url="page:report")
+    return book
+
+
+def _written(book: Any, created: str) -> bytes:
+    """Return a laid-out page as PDF with the time stamp of the assessment, not of now."""
+    pluto = _needed("plutoprint")
     for key in (pluto.PDF_METADATA_CREATION_DATE, pluto.PDF_METADATA_MODIFICATION_DATE):
         book.set_metadata(key, created)
-    if most_pages is not None and book.get_page_count() > most_pages:
-        raise OutputError(
-            f"wanted {most_pages} page, found {book.get_page_count()}.",
-            hint="Use the HTML sheet; this is a fault of ours.",
-        )
     held = io.BytesIO()
     book.write_to_pdf_stream(held)
     return held.getvalue()

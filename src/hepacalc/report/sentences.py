@@ -77,6 +77,8 @@ def _find(part: str, language: str) -> str | None:
         return found
     if _is_the_same(part):
         return part
+    if "; " in part and (found := _joined(part, *_JOINTS[0], language)) is not None:
+        return found
     for pattern in patterns:
         if pattern.literal in part and (match := re.fullmatch(pattern.find, part)) is not None:
             said = {name: value if name in pattern.raw else _place(name, value, language)
@@ -98,12 +100,16 @@ def _apart(part: str, language: str) -> str | None:
         said = [_find(piece, language) for piece in (head, tail)]
         if None not in said:
             return f"{said[0]}（{said[1]}）"
-    for joint, mark in _JOINTS:
-        if joint in part:
-            said = [_find(piece, language) for piece in part.split(joint)]
-            if None not in said:
-                return mark.join(str(piece) for piece in said)
+    for joint, mark in _JOINTS[1:]:
+        if joint in part and (found := _joined(part, joint, mark, language)) is not None:
+            return found
     return None
+
+
+def _joined(part: str, joint: str, mark: str, language: str) -> str | None:
+    """Return the translation of pieces that are joined, if each has one."""
+    said = [_find(piece, language) for piece in part.split(joint)]
+    return None if None in said else mark.join(map(str, said))
 
 
 def _is_the_same(part: str) -> bool:
