@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,8 @@ MARGIN_MM = 22.0
 SHELL_MM = 5.0
 """How much of the liver's outside is no part of its core."""
 FEWEST = 2000
+SIZES_MM = (0.0, 2.5, 5.0, 8.0, 12.0)
+"""Edges of the boxes in which noise is measured; 0 is one voxel."""
 EVERY = (2, 4, 4)
 """Every so many voxels ``(z, y, x)`` stand for all of them, where that leaves enough."""
 ENOUGH = 10_000
@@ -190,36 +193,40 @@ def _noise(
     """Measure noise in blocks of parenchyma: of one voxel, and of compact regions against their surroundings."""
     rng = np.random.default_rng(20260101)
     half = [max(round(16 / d), 2) for d in spacing]
-    sizes = (0.0, 2.5, 5.0, 8.0, 12.0)
-    collected: list[list[NDArray[np.floating]]] = [[] for _ in sizes]
-    volumes = np.zeros(len(sizes))
-    fine: list[NDArray[np.floating]] = []
-    for point in points[rng.permutation(len(points))[:blocks]]:
+    low, high = mean - 4 * spread_hu - 40, mean + 4 * spread_hu + 60
+    boxes = [[max(round(size / d) // 2 * 2 + 1, 1) for d in spacing] for size in SIZES_MM]
+
+    def measure(point: NDArray[np.intp]) -> tuple[list[NDArray[np.floating]], NDArray[np.floating]] | None:
         box = tuple(slice(max(p - h, 0), p + h + 1) for p, h in zip(point, half, strict=True))
-        block = np.clip(hu[box], mean - 4 * spread_hu - 40, mean + 4 * spread_hu + 60)
-        inside = _core(liver, box, shell)
-        if inside.sum() < 30:
-            continue
+        block, inside = np.clip(hu[box], low, high), _core(liver, box, shell)
+        if np.count_nonzero(inside) < 30:
+            return None
         weight = inside.astype(np.float32)
-        for n, size in enumerate(sizes):
-            steps = [max(round(size / d) // 2 * 2 + 1, 1) for d in spacing]
+        compact: list[NDArray[np.floating]] = []
+        usable: list[Mask] = []
+        for steps in boxes:
             wide = [s + 2 * max(round(4.0 / d), 1) for s, d in zip(steps, spacing, strict=True)]
-            volumes[n] = float(np.prod(steps) * np.prod(spacing))
             near = ndimage.uniform_filter(block, steps, mode="nearest")
             far, share = (ndimage.uniform_filter(a, wide, mode="constant") for a in (block * weight, weight))
             ring_share = share * np.prod(wide) - np.prod(steps)
             ok = inside & (share > 0.7) & (ndimage.uniform_filter(weight, steps, mode="constant") > 0.99)
             ring = (far * np.prod(wide) - near * np.prod(steps)) / np.maximum(ring_share, 1)
-            collected[n].append((near - ring)[ok])
-            if n == 0:
-                # every other plane is enough, and a median is dear
-                middle = ndimage.median_filter(block[::2], size=(1, 5, 5))
-                fine.append((block[::2] - middle)[ok[::2]])
+            compact.append((near - ring)[ok])
+            usable.append(ok)
+        # every other plane is enough, and a median is dear
+        middle = ndimage.median_filter(block[::2], size=(1, 5, 5))
+        return compact, (block[::2] - middle)[usable[0][::2]]
+
+    with ThreadPoolExecutor(2) as pool:
+        chosen = points[rng.permutation(len(points))[:blocks]]
+        found = [f for f in pool.map(measure, chosen) if f is not None]
+    volumes = np.array([float(np.prod(steps) * np.prod(spacing)) for steps in boxes])
+    fine = np.concatenate([f[1] for f in found]) if found else np.zeros(0)
     # the 90 % range, since that is what intervals are made of: vessels and texture have long tails
-    pooled = [np.abs(np.concatenate(c)) if c else np.zeros(0) for c in collected]
+    pooled = [np.abs(np.concatenate([f[0][n] for f in found])) if found else np.zeros(0) for n in range(len(boxes))]
     sd = np.array([np.quantile(p, 0.9) / 1.645 if len(p) > 50 else np.nan for p in pooled])
-    good = np.isfinite(sd) & (volumes > 0)
-    one = float(bulk(np.concatenate(fine))[1]) if fine and sum(map(len, fine)) > 50 else spread_hu
+    good = np.isfinite(sd)
+    one = bulk(fine)[1] if len(fine) > 50 else spread_hu
     if not good.any():
         return one, NoiseCurve(np.array([1.0, 1e4]), np.array([spread_hu, spread_hu / 3 + 1]))
     keep, where = np.unique(volumes[good], return_index=True)
