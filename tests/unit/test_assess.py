@@ -14,7 +14,7 @@ import hepacalc
 from hepacalc.assess import assess_volume
 from hepacalc.errors import HepacalcError, InvalidPixelValues, StudyNotFound, UsageError
 from hepacalc.geometry import Geometry
-from hepacalc.liver import hilum_mm, segment_of, vessel_reference
+from hepacalc.liver import LiverAnatomy, liver_anatomy, vessel_reference
 from hepacalc.phantom import Phantom, make_patient, write_dicom_series
 from hepacalc.records import (
     Assessment,
@@ -123,7 +123,8 @@ def test_stage_by_stage_gives_what_the_walk_gives(found: Assessment, folder: Pat
     quality = hepacalc.assess_quality(volume, liver, phase)
     assert [(q.code, q.level) for q in quality] == [(q.code, q.level) for q in found.quality]
     line = hepacalc.calibration_for(volume.acquisition.kvp)
-    hilum = hilum_mm(liver)
+    anatomy = liver_anatomy(liver, volume, phase)
+    assert isinstance(anatomy, LiverAnatomy)
     in_plane = max(s for axis, s in enumerate(volume.geometry.spacing_mm) if axis != volume.slice_axis)
 
     def smallest(noise_hu: float, fwhm_mm: float) -> Measured | NotMeasured:
@@ -132,13 +133,18 @@ def test_stage_by_stage_gives_what_the_walk_gives(found: Assessment, folder: Pat
 
     result = hepacalc.find_foci(
         volume, liver, phase=phase, calibration=line, liver_vessel_hu=reference.liver_vessel_hu,
-        smallest_trusted_mm=smallest, locate=lambda points: segment_of(points, liver),
-        hilum_mm=None if isinstance(hilum, NotMeasured) else hilum.position_mm,
+        smallest_trusted_mm=smallest, locate=anatomy.segments,
     )  # fmt: skip
     np.testing.assert_array_equal(result.labels, found.labels)
     assert [f.kind for f in result.foci] == [f.kind for f in found.foci]
     assert [f.measurements["mass_mg"] for f in result.foci] == [f.measurements["mass_mg"] for f in found.foci]
     assert [f.segment for f in result.foci] == [f.segment for f in found.foci]
+    points = [f.centroid_mm for f in found.foci]
+    for name, distances in (
+        ("hilum_distance_mm", anatomy.hilum_distances(points)),
+        ("vessel_distance_mm", anatomy.vessel_distances(points)),
+    ):
+        assert [f.measurements[name] for f in found.foci] == distances
 
 
 def test_two_ways_to_say_where_the_liver_is_are_refused(patient: Phantom, liver: LiverMask) -> None:

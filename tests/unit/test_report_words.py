@@ -117,6 +117,13 @@ def test_a_doubtful_segment_names_two() -> None:
     assert said.replace("\N{NO-BREAK SPACE}", " ") == "VIII (52 %) or V (41 %)"
 
 
+def test_a_segment_that_stands_out_names_what_else_is_possible() -> None:
+    said = segment_text(Segment((("VIII", 0.7), ("VII", 0.2), ("V", 0.1)), "hepatic veins seen"))
+    assert said.replace("\N{NO-BREAK SPACE}", " ") == "VIII (70 %; VII possible)"
+    said = segment_text(Segment((("VIII", 0.93), ("VII", 0.05)), "hepatic veins seen"))
+    assert said.replace("\N{NO-BREAK SPACE}", " ") == "VIII (93 %)"
+
+
 def test_unknown_segments_are_counted_too() -> None:
     scan = make_example()
 
