@@ -18,6 +18,7 @@ USAGE = {
     "explain": "hepacalc explain PATIENT [options]",
     "patient": "hepacalc patient PATIENT | --new | --fhir BUNDLE [options]",
     "evaluate": "hepacalc evaluate CASES [options]",
+    "show": "hepacalc show FILE [options]",
     "knowledge check": "hepacalc knowledge check [options]",
     "knowledge show": "hepacalc knowledge show CAUSE [options]",
     "knowledge diff": "hepacalc knowledge diff OVERLAY_OR_FOLDER [options]",
