@@ -15,7 +15,6 @@ USAGE = {
     "assess": "hepacalc assess STUDY -o OUT [options]",
     "phantom": "hepacalc phantom -o DIR [options]",
     "export": "hepacalc export OUT --write FORMATS [options]",
-    "show": "hepacalc show FILE [options]",
     "explain": "hepacalc explain PATIENT [options]",
     "patient": "hepacalc patient PATIENT | --new | --fhir BUNDLE [options]",
     "evaluate": "hepacalc evaluate CASES [options]",
