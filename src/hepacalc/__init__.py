@@ -12,6 +12,11 @@ Each stage by itself: :func:`open_study`, :func:`get_segmenter` or :func:`read_l
 :func:`report_text`, :func:`render_sheet`. A digital patient with known truth: :func:`make_patient`,
 :func:`insert_foci`.
 
+Further formats, of a stored assessment too (a FHIR bundle alone: :func:`fhir_bundle`)::
+
+    stored = hepacalc.read_stored("out")
+    hepacalc.write_exports(stored, "out", hepacalc.get_writers("fhir,ics"), hepacalc.ExportContext(language="zh"))
+
 What it may be and what to do next, with a scan or without one::
 
     from datetime import date
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from hepacalc.foci.calibration import calibration_for
     from hepacalc.foci.find import find_foci
     from hepacalc.geometry import Geometry
+    from hepacalc.interop.fhir import fhir_bundle
     from hepacalc.knowledge import Knowledge, load_knowledge
     from hepacalc.liver import detect_phase, get_segmenter, read_liver_mask, segmenter_names
     from hepacalc.patient import Patient, patient_findings, read_patient_file
@@ -84,6 +90,9 @@ if TYPE_CHECKING:
         write_outputs,
     )
     from hepacalc.report.explanation_text import explanation_text
+    from hepacalc.report.stored import read_stored
+    from hepacalc.report.write import write_exports
+    from hepacalc.report.writers import ExportContext, get_writers
     from hepacalc.study import open_study
     from hepacalc.study.calibration_file import read_calibration
     from hepacalc.study.quality import assess_quality
@@ -96,6 +105,7 @@ __all__ = [
     "Burden",
     "Calibration",
     "Evidence",
+    "ExportContext",
     "Focus",
     "FocusSpec",
     "Geometry",
@@ -124,8 +134,10 @@ __all__ = [
     "differential",
     "explain",
     "explanation_text",
+    "fhir_bundle",
     "find_foci",
     "get_segmenter",
+    "get_writers",
     "insert_foci",
     "load_knowledge",
     "load_schema",
@@ -138,6 +150,7 @@ __all__ = [
     "read_calibration",
     "read_liver_mask",
     "read_patient_file",
+    "read_stored",
     "render_explanation",
     "render_html",
     "render_pdf",
@@ -147,6 +160,7 @@ __all__ = [
     "summary_text",
     "what_would_change",
     "write_explanation",
+    "write_exports",
     "write_outputs",
 ]
 
@@ -157,6 +171,7 @@ _HOMES = {
     "foci.calibration": ("calibration_for",),
     "foci.find": ("find_foci",),
     "geometry": ("Geometry",),
+    "interop.fhir": ("fhir_bundle",),
     "knowledge": ("Knowledge", "load_knowledge"),
     "liver": ("detect_phase", "get_segmenter", "read_liver_mask", "segmenter_names"),
     "patient": ("Patient", "patient_findings", "read_patient_file"),
@@ -181,6 +196,9 @@ _HOMES = {
         "write_explanation",
         "write_outputs",
     ),
+    "report.stored": ("read_stored",),
+    "report.write": ("write_exports",),
+    "report.writers": ("ExportContext", "get_writers"),
     "study": ("open_study",),
     "study.calibration_file": ("read_calibration",),
     "study.quality": ("assess_quality",),

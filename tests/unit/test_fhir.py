@@ -299,3 +299,31 @@ def test_the_same_assessment_gives_the_same_bundle_and_another_other_ids() -> No
     one, again, other = (fhir_bundle(s) for s in (make_example(), make_example(), make_example(severe=True)))
     assert one == again
     assert not {e["fullUrl"] for e in one["entry"]} & {e["fullUrl"] for e in other["entry"]}
+
+
+def test_own_sentences_are_there_in_each_language_with_the_same_fields() -> None:
+    from string import Formatter
+
+    from hepacalc.interop.fhir.texts import TEXTS
+    from hepacalc.report.language import LANGUAGES
+
+    def of(sentence: str) -> list[str]:
+        return sorted(f"{name}:{form}" for _, name, form, _ in Formatter().parse(sentence) if name)
+
+    assert set(TEXTS) == set(LANGUAGES)
+    for key, english in TEXTS["en"].items():
+        assert of(TEXTS["zh"][key]) == of(english)
+        assert re.search("[\u4e00-\u9fff]", TEXTS["zh"][key]) or key == "band"
+    assert set(TEXTS["zh"]) == set(TEXTS["en"])
+
+
+def test_codes_are_the_same_in_each_language() -> None:
+    def codes(language: str) -> list[tuple[str, str]]:
+        return [
+            (one["system"], one["code"])
+            for one in inside(fhir_bundle(assessed(CYST), language=language))
+            if "code" in one and "system" in one
+        ]
+
+    assert codes("en") == codes("zh")
+    assert len(codes("en")) > 500

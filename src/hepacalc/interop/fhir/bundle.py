@@ -12,8 +12,11 @@ from hepacalc.interop.fhir.observations import Frame, add_burden, add_focus, add
 from hepacalc.interop.fhir.plan import add_flags, add_plan
 from hepacalc.interop.fhir.risk import add_risks
 from hepacalc.interop.fhir.study import add_device, add_patient, add_study
+from hepacalc.interop.fhir.texts import text
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Assessment
+from hepacalc.report.language import speaking
+from hepacalc.report.localise import localised
 from hepacalc.report.schema import document, plain_text
 from hepacalc.report.words import summary_text
 
@@ -39,20 +42,27 @@ def fhir_bundle(assessment: Assessment, *, language: str = "en", patient_id: str
     Raises:
         UsageError: ``patient_id`` is no identifier.
     """
-    entries = Entries(_origin(assessment), language)
+    with speaking(language):
+        return _bundle(localised(assessment), assessment, patient_id)
+
+
+def _bundle(assessment: Assessment, original: Assessment, patient_id: str | None) -> Json:
+    """Fill the bundle; ``assessment`` has its sentences in the language that is spoken, ``original`` its codes."""
+    entries = Entries(_origin(original))
     subject = add_patient(entries, patient_id, assessment)
     device = add_device(entries, assessment)
     study = add_study(entries, assessment, subject)
-    frame = Frame(entries, assessment, subject, device, study, date_of(assessment.acquisition.study_date))
+    day = date_of(assessment.acquisition.study_date)
+    frame = Frame(entries, assessment, original, subject, device, study, day)
     lesions = {lesion.id: add_lesion(frame, lesion) for lesion in assessment.lesions}
     mimics = [add_focus(frame, focus) for focus in assessment.foci if focus.lesion is None]
     results = [add_burden(frame), *lesions.values(), *mimics, *add_liver(frame)]
     report = _report(frame, results)
     made = [report, *results]
     if isinstance(assessment.reasoning, Reasoning):
-        risks = add_risks(frame, assessment.reasoning, language, lesions)
-        made += [*risks, *add_flags(frame, assessment.reasoning, language, risks)]
-        made += add_plan(frame, assessment.reasoning, language, report, risks)
+        risks = add_risks(frame, assessment.reasoning, lesions)
+        made += [*risks, *add_flags(frame, assessment.reasoning, risks)]
+        made += add_plan(frame, assessment.reasoning, report, risks)
     _provenance(frame, made)
     return entries.bundle(assessment.run.created)
 
@@ -90,7 +100,7 @@ def _provenance(frame: Frame, made: list[Json]) -> None:
         "target": made,
         "occurredDateTime": frame.assessment.run.created,
         "recorded": frame.assessment.run.created,
-        "activity": {"text": "Assessment of calcification of the liver on CT"},
+        "activity": {"text": text("activity")},
         "agent": [{"type": {"coding": [_ASSEMBLER]}, "who": frame.device}],
         "entity": entity,
     }

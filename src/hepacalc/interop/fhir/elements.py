@@ -12,8 +12,9 @@ from urllib.parse import quote
 from uuid import NAMESPACE_OID, uuid5
 
 from hepacalc.interop.codes import INTERVAL_HIGH, INTERVAL_LOW, LOCAL, LOCAL_UID, Code, unit_code
-from hepacalc.reason.records import Names
+from hepacalc.interop.fhir.texts import text
 from hepacalc.records import Measured, Measurement, NotMeasured
+from hepacalc.report.language import spoken
 from hepacalc.report.numbers import significant, unit_text
 from hepacalc.report.schema import plain_text
 
@@ -31,7 +32,6 @@ __all__ = [
     "number",
     "own",
     "quantity",
-    "said",
     "unknown",
 ]
 
@@ -57,9 +57,9 @@ def coding(code: Code) -> Json:
     return {"system": code.system, "code": code.value, "display": code.meaning}
 
 
-def concept(code: Code, text: str | None = None) -> Json:
-    """Return a CodeableConcept of one code."""
-    return {"coding": [coding(code)], "text": text}
+def concept(code: Code, words: str | None = None) -> Json:
+    """Return a CodeableConcept of one code, with a text for readers."""
+    return {"coding": [coding(code)], "text": words}
 
 
 def quantity(value: float, unit: str) -> Json:
@@ -80,16 +80,16 @@ def number(measured: Measurement) -> Json:
     if isinstance(measured, NotMeasured):
         return unknown(measured.reason)
     level = f"{100 * measured.level:g} %"
-    ends = ((INTERVAL_LOW, "Lower", measured.low), (INTERVAL_HIGH, "Upper", measured.high))
+    ends = ((INTERVAL_LOW, measured.low), (INTERVAL_HIGH, measured.high))
     return {
         "valueQuantity": quantity(measured.value, measured.unit),
         "method": {"text": measured.method},
         "component": [
             {
-                "code": concept(code, f"{which} end of the {level} interval"),
+                "code": concept(code, text(code.value, level=level)),
                 "valueQuantity": quantity(end, measured.unit),
             }
-            for code, which, end in ends
+            for code, end in ends
         ],
     }
 
@@ -114,15 +114,9 @@ def _interval(measured: Measured) -> list[Json]:
     ]
 
 
-def said(names: Names, language: str) -> str:
-    """Return a text in a language, in English where it has none."""
-    found = dict(names)
-    return found.get(language) or found.get("en", "")
-
-
 def notes(texts: Iterable[str]) -> list[Json]:
     """Return texts as Annotations, each once."""
-    return [{"text": text} for text in dict.fromkeys(texts) if text.strip()]
+    return [{"text": one} for one in dict.fromkeys(texts) if one.strip()]
 
 
 def date_of(stamp: str | None) -> str | None:
@@ -140,11 +134,10 @@ class Entries:
 
     Args:
         origin: what tells this assessment from every other.
-        language: ``en`` or ``zh``: of the texts in the resources.
     """
 
-    def __init__(self, origin: str, language: str) -> None:
-        self._origin, self._language = origin, language
+    def __init__(self, origin: str) -> None:
+        self._origin, self._language = origin, {"zh": "zh-CN"}.get(spoken(), spoken())
         self._entries: dict[str, Json] = {}
 
     def add(self, key: str, kind: str, content: Mapping[str, Any], *, unless: tuple[str, str] | None = None) -> Json:
@@ -162,8 +155,7 @@ class Entries:
         request = {"method": "POST", "url": kind}
         if unless is not None:
             request["ifNoneExist"] = f"identifier={quote(unless[0], safe=':/.')}|{quote(unless[1], safe=':/.')}"
-        language = {"zh": "zh-CN"}.get(self._language, self._language)
-        resource = {"resourceType": kind, "language": language, **pruned(content)}
+        resource = {"resourceType": kind, "language": self._language, **pruned(content)}
         self._entries[key] = {"fullUrl": url, "resource": resource, "request": request}
         return {"reference": url, "type": kind}
 

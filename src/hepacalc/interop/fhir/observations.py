@@ -24,8 +24,9 @@ from hepacalc.interop.codes import (
 )
 from hepacalc.interop.fhir.elements import Entries, Json, component, concept, notes, number, own, unknown
 from hepacalc.interop.fhir.study import add_lesion_site, site
+from hepacalc.interop.fhir.texts import text
 from hepacalc.interop.identity import focus_tracking
-from hepacalc.records import MEASUREMENTS, Assessment, Focus, Lesion, Measurement, NotMeasured, Pattern, Segment
+from hepacalc.records import MEASUREMENTS, Assessment, Focus, Lesion, Measurement, NotMeasured, Pattern
 from hepacalc.report import words
 from hepacalc.report.numbers import percent, significant
 
@@ -61,7 +62,8 @@ class Frame:
 
     Args:
         entries: where they go.
-        assessment: what they are of.
+        assessment: what they are of, its sentences in the language that is spoken.
+        original: the same as it was made, for codes.
         subject: reference to the patient.
         device: reference to this program.
         study: reference to the ImagingStudy; None without UIDs.
@@ -70,6 +72,7 @@ class Frame:
 
     entries: Entries
     assessment: Assessment
+    original: Assessment
     subject: Json
     device: Json
     study: Json | None
@@ -96,7 +99,7 @@ def add_liver(frame: Frame) -> list[Json]:
     made = [
         frame.observe(f"liver {key}", code, number(measured), bodySite=where, note=remarks)
         for key, code, measured, remarks in (
-            ("volume", VOLUME, liver.volume_ml, notes((f"Found by {liver.method}.", *liver.warnings))),
+            ("volume", VOLUME, liver.volume_ml, notes((text("found-by", method=liver.method), *liver.warnings))),
             ("hu", MEASUREMENT_CODES["mean_hu"], liver.parenchyma_hu, []),
             ("noise", _NOISE, liver.noise_hu, []),
         )
@@ -145,7 +148,7 @@ def add_lesion(frame: Frame, lesion: Lesion) -> Json:
         {"valueCodeableConcept": concept(KIND_CODES[lesion.kind], words.kind_text(lesion.kind))},
         bodySite=site(lesion.segment),
         focus=[where],
-        component=_described(lesion.certainty, lesion.pattern, lesion.segment),
+        component=_described(lesion, next(o.pattern for o in frame.original.lesions if o.id == lesion.id)),
         hasMember=members,
         note=notes(lesion.reasons),
     )
@@ -171,7 +174,7 @@ def add_focus(frame: Frame, focus: Focus, where: Json | None = None) -> Json:
         )
         for name in apart
     ]
-    parts = _described(focus.certainty, focus.pattern, focus.segment)
+    parts = _described(focus, next(o.pattern for o in frame.original.foci if o.id == focus.id))
     parts += [{"code": concept(_MIMIC), "valueString": "; ".join(focus.mimic)}] if any(focus.mimic) else []
     parts += [component(MEASUREMENT_CODES[n], _of(focus, n)) for n in MEASUREMENTS if n not in apart]
     return frame.observe(
@@ -191,21 +194,23 @@ def _of(focus: Focus, name: str) -> Measurement:
     return focus.measurements.get(name, NotMeasured("not measured"))
 
 
-def _described(certainty: str, pattern: Pattern | NotMeasured, segment: Segment | NotMeasured) -> list[Json]:
+def _described(one: Focus | Lesion, original: Pattern | NotMeasured) -> list[Json]:
     """Return certainty, pattern and segment as components; what is not known says why."""
-    sure = {"code": concept(CERTAINTY), "valueCodeableConcept": concept(CERTAINTIES[certainty])}
+    pattern, segment = one.pattern, one.segment
+    certainty = concept(CERTAINTIES[one.certainty], words.certainty_text(one.certainty))
+    sure = {"code": concept(CERTAINTY), "valueCodeableConcept": certainty}
     shape: Json = {"code": concept(PATTERN)}
     place: Json = {"code": concept(LIVER_SEGMENT)}
     if isinstance(pattern, NotMeasured):
         shape |= unknown(pattern.reason)
-    else:
+    elif isinstance(original, Pattern):
         name, probability = pattern.probabilities[0]
-        shape |= {"valueCodeableConcept": concept(PATTERN_CODES[name], f"{name} ({percent(probability)})")}
+        shape |= {"valueCodeableConcept": concept(PATTERN_CODES[original.dominant], f"{name} ({percent(probability)})")}
     if isinstance(segment, NotMeasured):
         place |= unknown(segment.reason)
     else:
-        text = words.segment_text(segment)
-        place |= {"valueCodeableConcept": concept(segment_site(segment.dominant), text)}
+        named = words.segment_text(segment)
+        place |= {"valueCodeableConcept": concept(segment_site(segment.dominant), named)}
     return [sure, shape, place]
 
 

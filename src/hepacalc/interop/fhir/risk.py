@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hepacalc.interop.codes import cause_code
-from hepacalc.interop.fhir.elements import BAND, Json, notes, own, said
-from hepacalc.interop.fhir.elements import concept as concept_of
+from hepacalc.interop.fhir.elements import BAND, Json, concept, notes, own
 from hepacalc.interop.fhir.observations import Frame
+from hepacalc.interop.fhir.texts import text
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.reason.records import CauseProbability, Differential, HarmProbability
 from hepacalc.report.numbers import percent, significant
-from hepacalc.report.reason_words import harm_text
+from hepacalc.report.reason_words import harm_text, said
 
 __all__ = ["LEAST_SHOWN", "add_risks"]
 
@@ -25,19 +25,18 @@ LEAST_SHOWN = 0.01
 _DIFFERENTIAL = own("differential", "Causes of calcification of the liver")
 
 
-def add_risks(frame: Frame, reasoning: Reasoning, language: str, lesions: dict[int, Json]) -> list[Json]:
+def add_risks(frame: Frame, reasoning: Reasoning, lesions: dict[int, Json]) -> list[Json]:
     """Add the differentials and return references to them.
 
     Args:
         frame: what all resources share.
         reasoning: the answer.
-        language: of texts.
         lesions: lesion id -> reference to its Observation.
     """
-    made = [_risk(frame, "risk", reasoning, reasoning.differential, language, list(lesions.values()))]
+    made = [_risk(frame, "risk", reasoning, reasoning.differential, list(lesions.values()))]
     for one in reasoning.lesions:
         basis = [lesions[one.lesion]] if one.lesion in lesions else []
-        made.append(_risk(frame, f"risk {one.lesion}", reasoning, one.differential, language, basis, lesion=one.lesion))
+        made.append(_risk(frame, f"risk {one.lesion}", reasoning, one.differential, basis, lesion=one.lesion))
     return made
 
 
@@ -46,42 +45,40 @@ def _risk(
     key: str,
     reasoning: Reasoning,
     found: Differential,
-    language: str,
     basis: Sequence[Json],
     *,
     lesion: int | None = None,
 ) -> Json:
     shown = [cause for cause in found.causes if max(cause.high, cause.probability) >= LEAST_SHOWN]
     left_out = len(found.causes) - len(shown)
-    about = "a lesion of this patient picked at random" if lesion is None else f"lesion {lesion}"
     remarks = [
-        f"Causes of {about}; their probabilities sum to 1. Those of the groups of harm are sums over causes.",
-        f"{left_out} causes whose band ends below {percent(LEAST_SHOWN)} are not listed." if left_out else "",
-        f"{found.draws} parameter draws." if found.draws else "No parameter draws: the bands are not known.",
+        text("risk-patient") if lesion is None else text("risk-lesion", id=lesion),
+        text("risk-harms"),
+        text("risk-left-out", count=left_out, least=percent(LEAST_SHOWN)) if left_out else "",
+        text("risk-draws", count=found.draws) if found.draws else text("risk-no-draws"),
         *found.notes,
         *(reasoning.notes if lesion is None else ()),
     ]
     content = {
         "status": "preliminary",
-        "method": {"text": f"Bayesian network of hepacalc, knowledge {reasoning.knowledge_version}, {found.network}"},
-        "code": concept_of(_DIFFERENTIAL),
+        "method": {"text": text("risk-method", network=found.network, version=reasoning.knowledge_version)},
+        "code": concept(_DIFFERENTIAL),
         "subject": frame.subject,
         "occurrenceDateTime": frame.assessment.run.created,
         "performer": frame.device,
         "basis": basis,
-        "prediction": [_cause(c, language) for c in shown] + [_harm(h) for h in found.harms],
+        "prediction": [_cause(c) for c in shown] + [_harm(h) for h in found.harms],
         "note": notes(remarks),
     }
     return frame.entries.add(key, "RiskAssessment", content)
 
 
-def _cause(cause: CauseProbability, language: str) -> Json:
-    code = cause_code(cause.cause, said(cause.name, "en"))
-    return _prediction(concept_of(code, said(cause.name, language)), cause)
+def _cause(cause: CauseProbability) -> Json:
+    return _prediction(concept(cause_code(cause.cause, dict(cause.name)["en"]), said(cause.name)), cause)
 
 
 def _harm(harm: HarmProbability) -> Json:
-    outcome = concept_of(own(f"harm-{harm.harm}", f"Any cause of this harm: {harm.harm}"), harm_text(harm.harm))
+    outcome = concept(own(f"harm-{harm.harm}", f"Any cause of this harm: {harm.harm}"), harm_text(harm.harm))
     return _prediction(outcome, harm)
 
 
@@ -91,7 +88,9 @@ def _prediction(outcome: Json, chance: CauseProbability | HarmProbability) -> Js
         "extension": [{"url": BAND, "valueRange": band}],
         "outcome": outcome,
         "probabilityDecimal": significant(100 * chance.probability),
-        "rationale": f"{percent(chance.probability)} (5-95 %: {percent(chance.low)} - {percent(chance.high)})",
+        "rationale": text(
+            "band", value=percent(chance.probability), low=percent(chance.low), high=percent(chance.high)
+        ),
     }
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from hepacalc.errors import UsageError
 from hepacalc.interop.codes import LIVER, SEGMENT_CODES, Code, segment_site
 from hepacalc.interop.fhir.elements import IDENTIFIERS, Entries, Json, coding, concept, date_of
+from hepacalc.interop.fhir.texts import text
 from hepacalc.interop.identity import derived_uid, lesion_tracking
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Assessment, Lesion, NotMeasured, Segment
@@ -65,7 +66,7 @@ def add_device(entries: Entries, assessment: Assessment) -> Json:
             "deviceName": [{"name": "hepacalc", "type": "model-name"}],
             "type": concept(_SOFTWARE),
             "version": [{"type": {"text": name}, "value": value} for name, value in versions],
-            "note": [{"text": "Decision support without clinical review; not a medical device."}],
+            "note": [{"text": text("device")}],
         },
         unless=(IDENTIFIERS, mark),
     )
@@ -111,7 +112,7 @@ def add_lesion_site(entries: Entries, assessment: Assessment, lesion: Lesion, su
         "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{tracking.uid}"}],
         "morphology": concept(code),
         "location": site(lesion.segment),
-        "description": f"Lesion {lesion.id}, centre at {x:.1f}, {y:.1f}, {z:.1f} mm (LPS)",
+        "description": text("site", id=lesion.id, x=x, y=y, z=z),
         "patient": subject,
     }
     return entries.add(f"site {lesion.id}", "BodyStructure", content)
