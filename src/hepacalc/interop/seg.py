@@ -165,7 +165,10 @@ def _seg(
             (row_mm, column_mm), slice_thickness=source.thickness_mm, spacing_between_slices=source.step_mm
         ),
         plane_orientation=hd.PlaneOrientationSequence("PATIENT", orientation.T.ravel().tolist()),
-        plane_positions=[hd.PlanePositionSequence("PATIENT", frame.position) for frame in frames],
+        # without them highdicom takes those of the images, one for each plane, and need not search for them
+        plane_positions=(
+            [hd.PlanePositionSequence("PATIENT", frame.position) for frame in frames] if source.is_multiframe else None
+        ),
         omit_empty_frames=not is_labelmap,
     )
     return stamped(made, assessment)

@@ -175,8 +175,8 @@ def _sites(segment: Segment | NotMeasured) -> list[hd.sr.FindingSite]:
 
 def _shown(name: str, number: Measurement) -> hd.sr.ContentItem:
     """Return a measurement of a focus; a mass says how it was come by."""
-    said = isinstance(number, Measured) and name == "mass_mg"
-    return measurement(MEASUREMENT_CODES[name], number, note=number.method if said else "")
+    method = number.method if isinstance(number, Measured) and name == "mass_mg" else ""
+    return measurement(MEASUREMENT_CODES[name], number, note=method)
 
 
 def _measured(group: hd.sr.MeasurementsAndQualitativeEvaluations, *numbers: hd.sr.ContentItem) -> None:
