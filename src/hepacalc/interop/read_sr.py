@@ -13,7 +13,7 @@ __all__ = ["Answer", "MeasurementGroup", "ReadNumber", "answers_of", "groups_of"
 _GROUP, _TRACKING_ID, _TRACKING_UID, _FINDING = "125007", "112039", "112040", "121071"
 _SITES = {"363698007", "G-C0E3"}
 _SEGMENT = {"121191", "121214"}
-_UPPER, _LOWER = {"371886008", "R-00364"}, {"371885007", "R-00363"}
+_UPPER, _LOWER, _AROUND = ("371886008", "R-00364"), ("371885007", "R-00363"), ("371884006", "R-00362")
 _KEY_DESCRIPTION, _DERIVATION = "113012", "121401"
 _DEEPEST = 32
 _NAMES_OF_PEOPLE = ("PNAME",)
@@ -171,8 +171,8 @@ def _group(group: Any) -> MeasurementGroup:
 def _number(item: Any) -> ReadNumber:
     value, unit = _measured(item)
     below = {_name(child)[0]: child for child in item.get("ContentSequence") or () if child.get("ValueType") == "NUM"}
-    upper = next((_measured(below[c])[0] for c in _UPPER if c in below), None)
-    lower = next((_measured(below[c])[0] for c in _LOWER if c in below), None)
+    upper = next((_measured(below[c])[0] for c in (*_UPPER, *_AROUND) if c in below), None)
+    lower = next((_measured(below[c])[0] for c in (*_LOWER, *_AROUND) if c in below), None)
     words = [
         str(child.get("TextValue", ""))
         for child in item.get("ContentSequence") or ()

@@ -9,7 +9,6 @@ Reference: DICOM PS3.3 A.51 (Segmentation), A.90 (Label Map Segmentation), C.8.2
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import highdicom as hd
 import numpy as np
@@ -120,11 +119,11 @@ def _segment(
     )
 
 
-def _on_source(labels: NDArray[Any], assessment: Assessment, source: Source) -> Labels:
-    """Return a label map on the grid of the files, as small a type as holds it."""
-    if assessment.volume.source_geometry is not None:
-        labels = labels_to_source(labels, source.geometry, assessment.volume.slice_axis)
-    return labels if labels.dtype == np.uint8 or labels.max(initial=0) > 255 else labels.astype(np.uint8)
+def _on_source(labels: Labels, assessment: Assessment, source: Source) -> Labels:
+    """Return a label map on the grid of the files."""
+    if assessment.volume.source_geometry is None:
+        return labels
+    return labels_to_source(labels, source.geometry, assessment.volume.slice_axis)
 
 
 def _seg(
@@ -134,7 +133,9 @@ def _seg(
     """Return a segmentation of the slices from the first to the last that holds anything."""
     used = np.flatnonzero(labels.any(axis=(1, 2)))
     first, last = (int(used[0]), int(used[-1])) if len(used) else (0, 0)
-    frames = source.frames[first : last + 1]
+    frames, labels = source.frames[first : last + 1], labels[first : last + 1]
+    if labels.max(initial=0) <= 255:
+        labels = labels.astype(np.uint8, copy=False)
     orientation = source.geometry.affine[:3, [2, 1]] / np.linalg.norm(source.geometry.affine[:3, [2, 1]], axis=0)
     _, row_mm, column_mm = source.geometry.spacing_mm
     number, description = _SERIES[what]
@@ -143,7 +144,7 @@ def _seg(
     is_labelmap = segmentation_type == "LABELMAP"
     made = hd.seg.Segmentation(
         source_images=[source.header] if source.is_multiframe else [frame.header for frame in frames],
-        pixel_array=labels[first : last + 1],
+        pixel_array=labels,
         segmentation_type=segmentation_type,
         segment_descriptions=segments,
         series_instance_uid=series_uid,
@@ -164,7 +165,10 @@ def _seg(
             (row_mm, column_mm), slice_thickness=source.thickness_mm, spacing_between_slices=source.step_mm
         ),
         plane_orientation=hd.PlaneOrientationSequence("PATIENT", orientation.T.ravel().tolist()),
-        plane_positions=[hd.PlanePositionSequence("PATIENT", frame.position) for frame in frames],
+        # without them highdicom takes those of the images, one for each plane, and need not search for them
+        plane_positions=(
+            [hd.PlanePositionSequence("PATIENT", frame.position) for frame in frames] if source.is_multiframe else None
+        ),
         omit_empty_frames=not is_labelmap,
     )
     return stamped(made, assessment)

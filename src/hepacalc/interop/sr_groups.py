@@ -29,7 +29,7 @@ from hepacalc.interop.codes import (
 )
 from hepacalc.interop.identity import Tracking, derived_uid, focus_tracking, lesion_tracking
 from hepacalc.interop.sr_items import COMMENT, code_item, coded, measurement, number_item, text_item
-from hepacalc.records import Assessment, Focus, Lesion, Measured, NotMeasured, Pattern, Segment
+from hepacalc.records import Assessment, Focus, Lesion, Measured, Measurement, NotMeasured, Pattern, Segment
 
 __all__ = ["SEGMENTATION_CLASSES", "SegReference", "groups_of"]
 
@@ -103,6 +103,7 @@ def _liver(assessment: Assessment, seg: SegReference) -> hd.sr.VolumetricROIMeas
         measurement(CALIBRATION_SLOPE, Measured(slope, "mg/mL/HU", slope - sd, slope + sd, line.source)),
     )
     _add(group, text_item(COMMENT, f"outline: {liver.method}; confidence {liver.confidence:.0%}"))
+    _add(group, text_item(COMMENT, "the ranges of uncertainty of this report are 90 % intervals"))
     return group
 
 
@@ -119,7 +120,7 @@ def _focus(
     assessment: Assessment, seg: SegReference, focus: Focus, lesion: Lesion | None, followed: Tracking
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Return the group of a focus; it is that of its lesion too where that has no other focus."""
-    numbers = [measurement(MEASUREMENT_CODES[name], focus.measurements[name], note=_note(name)) for name in SHOWN]
+    numbers = [_shown(name, focus.measurements[name]) for name in SHOWN]
     if lesion is not None:
         numbers.append(measurement(EXTENT, lesion.extent_mm))
     group = hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
@@ -152,17 +153,13 @@ def _lesion(
     _measured(
         group,
         measurement(MEASUREMENT_CODES["volume_mm3"], lesion.volume_mm3),
-        measurement(MEASUREMENT_CODES["mass_mg"], lesion.mass_mg, note=_note("mass_mg")),
+        _shown("mass_mg", lesion.mass_mg),
         measurement(EXTENT, lesion.extent_mm),
     )
     _with_slope(group, assessment)
     listed = ", ".join(map(str, sorted(lesion.focus_ids)))
     _judged(group, lesion, f"lesion {lesion.id}: foci {listed} together", lesion.reasons)
     return group
-
-
-def _note(name: str) -> str:
-    return "calibration: see its property" if name == "mass_mg" else ""
 
 
 def _segment(seg: SegReference, uid: str, number: int) -> hd.sr.ReferencedSegment:
@@ -176,6 +173,12 @@ def _sites(segment: Segment | NotMeasured) -> list[hd.sr.FindingSite]:
     return [hd.sr.FindingSite(coded(place))]
 
 
+def _shown(name: str, number: Measurement) -> hd.sr.ContentItem:
+    """Return a measurement of a focus; a mass says how it was come by."""
+    method = number.method if isinstance(number, Measured) and name == "mass_mg" else ""
+    return measurement(MEASUREMENT_CODES[name], number, note=method)
+
+
 def _measured(group: hd.sr.MeasurementsAndQualitativeEvaluations, *numbers: hd.sr.ContentItem) -> None:
     """Add measurements to a group (highdicom's own constructor searches each of them anew)."""
     for number in numbers:
@@ -187,6 +190,8 @@ def _with_slope(group: hd.sr.MeasurementsAndQualitativeEvaluations, assessment: 
     line = assessment.calibration
     for item in group[0].ContentSequence:
         if item.name.value == MEASUREMENT_CODES["mass_mg"].value and item.ValueType == "NUM":
+            if "ContentSequence" not in item:
+                item.ContentSequence = hd.sr.ContentSequence()
             item.ContentSequence.append(number_item(CALIBRATION_SLOPE, line.mg_per_ml_per_hu, "mg/mL/HU"))
             item.ContentSequence.append(text_item(CALIBRATION_SLOPE, line.source, relationship="HAS PROPERTIES"))
 
