@@ -74,10 +74,9 @@ def _measured(function: str, language: str) -> dict[str, Any]:
 def _sheets() -> list[dict[str, Any]]:
     """Reading grade over everything that the sheet tells apart, and pages."""
     sys.path.append(str(ROOT / "tests"))
+    from hepacalc.report.patient import OUTCOMES, make_sheet, sheet_text
     from reading_level import grade
     from sheet_examples import told
-
-    from hepacalc.report.patient import OUTCOMES, make_sheet, sheet_text
 
     made = [make_sheet(one, made="2026-11-22") for one in told().values()]
     worst = max(grade(sheet_text(sheet)) for sheet in made)
