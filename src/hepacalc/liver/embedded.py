@@ -95,33 +95,40 @@ class EmbeddedSegmenter:
         that is taken when it shows more liver, and surer (situs inversus, or a scan written the wrong way round).
         """
         seen = without_dense(coarse)
+        probability, start, witness = self._witness(seen, is_mirrored=False)
+        if _is_doubtful(start, probability, coarse, witness):
+            turned = np.ascontiguousarray(seen[:, :, ::-1])
+            other = _probability(turned, self.threads, self.weights)
+            if _sure_voxels(other) > 1.5 * _sure_voxels(probability):
+                probability, start, witness = self._witness(turned, is_mirrored=True)
+                probability = np.asarray(probability[:, :, ::-1], np.float32, order="C")
+                start = np.asarray(start[:, :, ::-1], bool, order="C")
+        return probability, start, witness
+
+    def _witness(self, seen: F32, *, is_mirrored: bool) -> tuple[F32, NDArray[np.bool_], Witness]:
+        """Look at a scan as it is and made a tenth larger."""
         probability = _probability(seen, self.threads, self.weights)
         start = largest_component(probability > 0.5)
-        is_mirrored = False
-        if _is_doubtful(start, probability, coarse):
-            other = _probability(np.ascontiguousarray(seen[:, :, ::-1]), self.threads, self.weights)
-            found = largest_component(other > 0.5)
-            if _sure_voxels(other, found) > 1.5 * _sure_voxels(probability, start):
-                is_mirrored, seen = True, np.ascontiguousarray(seen[:, :, ::-1])
-                probability, start = other, found
         larger = _probability(resized(seen, LARGER), self.threads, self.weights)
         steady = same_when_larger(start, larger) if start.any() else 0.0
         ml = COARSE_MM**3 / 1000
-        witness = Witness(steady, other_parts_ml(probability, start, ml), float(start.sum()) * ml, is_mirrored)
-        if is_mirrored:
-            probability = np.asarray(probability[:, :, ::-1], np.float32, order="C")
-            start = np.asarray(start[:, :, ::-1], bool, order="C")
-        return probability, start, witness
+        return (
+            probability,
+            start,
+            Witness(steady, other_parts_ml(probability, start, ml), float(start.sum()) * ml, is_mirrored),
+        )
 
 
-def _sure_voxels(probability: F32, start: NDArray[np.bool_]) -> int:
-    """Return how much of a mask the network was sure about."""
-    return int(np.count_nonzero(probability[start] > 0.8))
+def _sure_voxels(probability: F32) -> int:
+    """Return how much of the largest part the network was sure about."""
+    return int(np.count_nonzero(probability[largest_component(probability > 0.5)] > 0.8))
 
 
-def _is_doubtful(start: NDArray[np.bool_], probability: F32, coarse: F32) -> bool:
-    """Whether a mask is small, unsure, or lies left of the middle of the body."""
-    if start.sum() * COARSE_MM**3 / 1000 < 2 * SMALLEST_ML or _sure_voxels(probability, start) < 0.5 * start.sum():
+def _is_doubtful(start: NDArray[np.bool_], probability: F32, coarse: F32, witness: Witness) -> bool:
+    """Whether a mask is small, unsure, unsteady, one of several, or lies left of the middle of the body."""
+    if witness.start_ml < 2 * SMALLEST_ML or witness.other_ml > 0.1 * witness.start_ml or witness.steady < 0.95:
+        return True
+    if float(probability[start].mean()) < 0.88:
         return True
     planes = start.any((1, 2))
     body = np.flatnonzero((coarse[planes] > -300).any((0, 1)))
@@ -139,7 +146,7 @@ def _geometry(grid: IsoGrid, source: Geometry) -> Geometry:
 
 @lru_cache(maxsize=2)
 def _session(threads: int, weights: Path | None) -> Any:
-    """Load the network once a process."""
+    """Load a network once a process."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -147,11 +154,11 @@ def _session(threads: int, weights: Path | None) -> Any:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
-    source = files("hepacalc.liver").joinpath("weights/liver.onnx") if weights is None else weights
-    return onnxruntime.InferenceSession(source.read_bytes(), options, providers=["CPUExecutionProvider"])
+    data = (weights or files("hepacalc.liver").joinpath("weights/liver.onnx")).read_bytes()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def _probability(coarse: F32, threads: int, weights: Path | None) -> F32:
+def _probability(coarse: F32, threads: int, weights: Path | None = None) -> F32:
     """Return the probability of liver on the 4 mm grid ``(z, y, x)`` (z up, y back, x left)."""
     body = largest_component(ndimage.binary_opening(coarse > -300, iterations=1))
     out = np.zeros(coarse.shape, np.float32)

@@ -10,7 +10,6 @@ Reference: Grady 2005, Multilabel random walker image segmentation using prior m
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +27,9 @@ RANGE_HU = (-200.0, 300.0)
 SURROUNDED = 0.6
 SURROUNDED_SMALL = 0.35
 SMALL_MM3 = 8000.0
+LEAST_FLUID_ML = 5.0
+LARGE_FLUID_ML = 30.0
+LAYER_MM = 20.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -67,12 +69,14 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
         return Refined(start, True, 1.0, 0.0)
     dense = _embedded_dense(hu, start, step_mm)
     start = np.asarray(ndimage.binary_fill_holes(start | dense))
-    with ThreadPoolExecutor(2) as pool:
-        # SciPy lets go of the interpreter: the second core smooths while the first measures distances
-        smoothed = pool.submit(ndimage.median_filter, np.clip(hu, *RANGE_HU).astype(np.int16), 3, mode="nearest")
-        inside_mm = (ndimage.distance_transform_edt(start) - 0.5) * step_mm
-        outside_mm = (ndimage.distance_transform_edt(~start) - 0.5) * step_mm
-        smooth = smoothed.result().astype(np.float32)
+    smooth = ndimage.median_filter(np.clip(hu, *RANGE_HU).astype(np.int16), 3, mode="nearest").astype(np.float32)
+    inside = ndimage.distance_transform_edt(start)
+    fluid = _layer_of_fluid(smooth, start, inside * step_mm, step_mm)
+    if fluid.any():
+        start = largest_component(start & ~fluid)
+        inside = ndimage.distance_transform_edt(start)
+    inside_mm = (inside - 0.5) * step_mm
+    outside_mm = (ndimage.distance_transform_edt(~start) - 0.5) * step_mm
     depth = np.where(start, inside_mm, -outside_mm).astype(np.float32)
 
     core = depth > 8
@@ -86,7 +90,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     fat |= smooth < -30.0
     logit = np.log(np.clip(probability, 1e-3, 1 - 1e-3) / (1 - np.clip(probability, 1e-3, 1 - 1e-3)))
     prior = expit(ratio + depth / 5.0 + 0.6 * logit).astype(np.float32)
-    prior[fat] = 0.002
+    prior[fat | ((probability < 0.02) & (depth < -6))] = 0.002
     bone = _bone(hu, depth, mean, step_mm) & ~dense
     bright = _bright_parts((hu > mean + max(4 * sd, 50.0)) & ~bone, depth, step_mm)
     prior[bright] = 0.998
@@ -120,6 +124,29 @@ def robust_mean_sd(values: NDArray[np.floating]) -> tuple[float, float]:
     return float(bulk.mean()), float(bulk.std() / 0.955)
 
 
+def _layer_of_fluid(smooth: F32, start: Mask, depth_mm: F32, step_mm: float) -> Mask:
+    """Return fluid in the network's mask that lies along its surface: ascites, or stomach and bowel beside the liver.
+
+    Fluid is -12 to 26 HU and much darker than the deep part of this liver; where that is as dark itself (fat) nothing
+    is taken. A layer lies nowhere deep in the mask; cysts and the dead cores of tumours do, and stay.
+    """
+    deep = depth_mm > min(16.0, 0.6 * float(depth_mm.max()))
+    mean, sd = robust_mean_sd(smooth[deep])
+    top = min(26.0, mean - max(2.0 * sd, 20.0))
+    if top <= 0:
+        return np.zeros_like(start)
+    labels, n = ndimage.label(ndimage.binary_opening((smooth > -12) & (smooth < top)))
+    if n == 0:
+        return np.zeros_like(start)
+    voxel_ml = step_mm**3 / 1000
+    size, mine, deep_ml = (
+        np.bincount(labels[m], minlength=n + 1) * voxel_ml for m in (labels > 0, start, depth_mm > LAYER_MM)
+    )
+    foreign = (deep_ml < 0.1 * mine) & (mine > 0) & ((size - mine > LEAST_FLUID_ML) | (size > LARGE_FLUID_ML))
+    foreign[0] = False
+    return np.asarray(foreign[labels])
+
+
 def _embedded_dense(hu: F32, start: Mask, step_mm: float) -> Mask:
     """Return dense things that liver surrounds: the network often leaves a hole for a large calcification.
 
@@ -149,7 +176,8 @@ def _bone(hu: F32, depth: F32, mean: float, step_mm: float) -> Mask:
     """Return bone beside the liver, marrow included.
 
     A rib that the network's mask touches is one large dense structure, its two cortices joined by closing; only its
-    near side lies in the mask, never deep. A calcified focus lies in the mask as a whole, or reaches deep into it.
+    near side lies in the mask, never deep. A calcified focus lies in the mask as a whole, or reaches deep into it. A
+    plaque of the capsule lies so near to a rib that closing joins them: what by itself lies along the mask stays.
     """
     dense = hu > max(mean + 110.0, 200.0)
     labels, n = ndimage.label(_erode_dilate(dense, max(round(4.0 / step_mm), 1), opening=False) | dense)
@@ -160,15 +188,21 @@ def _bone(hu: F32, depth: F32, mean: float, step_mm: float) -> Mask:
     deepest = ndimage.maximum(depth, labels, np.arange(n + 1))
     foreign = (share < 0.8) & (deepest < 12.0) & (size > 1500.0)
     foreign[0] = False
-    return np.asarray(foreign[labels])
+    alone, m = ndimage.label(dense)
+    along = np.bincount(alone[depth > -4.0], minlength=m + 1) > 0.8 * np.bincount(alone.ravel(), minlength=m + 1)
+    along[0] = False
+    return np.asarray(foreign[labels] & ~along[alone])
 
 
 def _bright_parts(bright: Mask, depth: F32, step_mm: float) -> Mask:
-    """Return bright voxels of things that lie in the liver: within the mask as a whole, or reaching deep into it."""
+    """Return bright voxels of things that lie in the liver: within the mask as a whole, or reaching deep into it.
+
+    One voxel beyond the mask counts as in it, so that what lies in its edge stays whole.
+    """
     labels, n = ndimage.label(bright)
     if n == 0:
         return bright
-    start = depth > 0
+    start = depth > -1.2 * step_mm
     size = np.bincount(labels.ravel(), minlength=n + 1)
     share = np.bincount(labels[start], minlength=n + 1) / np.maximum(size, 1)
     deepest = ndimage.maximum(depth, labels, np.arange(n + 1))

@@ -21,7 +21,7 @@ __all__ = ["Witness", "liver_volume", "other_parts_ml", "same_when_larger", "tru
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-STEADY = 0.85
+STEADY = 0.92
 """Dice of the network's mask with that of the scan made larger, below which the contour is to be checked."""
 LARGER = 1.1
 OTHER_SHARE = 0.12
