@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from hepacalc.errors import MeasurementError
 from hepacalc.foci.blocks import spread, tight_box
+from hepacalc.foci.median import median_filter
 from hepacalc.geometry import Geometry, Reorientation, Slices3
 from hepacalc.records import LiverMask, Volume
 
@@ -213,8 +214,8 @@ def _noise(
             ring = (far * np.prod(wide) - near * np.prod(steps)) / np.maximum(ring_share, 1)
             compact.append((near - ring)[ok])
             usable.append(ok)
-        # every other plane is enough, and a median is dear
-        middle = ndimage.median_filter(block[::2], size=(1, 5, 5))
+        # every other plane is enough
+        middle = median_filter(block[::2], (1, 5, 5))
         return compact, (block[::2] - middle)[usable[0][::2]]
 
     with ThreadPoolExecutor(2) as pool:

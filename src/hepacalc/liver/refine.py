@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import expit
 
+from hepacalc.foci.blocks import distance_within
+from hepacalc.foci.median import median_filter
+
 __all__ = ["Refined", "refine"]
 
 F32 = NDArray[np.float32]
@@ -68,9 +71,12 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     if not start.any():
         return Refined(start, True, 1.0, 0.0)
     dense = _embedded_dense(hu, start, step_mm)
-    start = np.asarray(ndimage.binary_fill_holes(start | dense))
-    smooth = ndimage.median_filter(np.clip(hu, *RANGE_HU).astype(np.int16), 3, mode="nearest").astype(np.float32)
-    inside = ndimage.distance_transform_edt(start)
+    start = _filled(start | dense)
+    with ThreadPoolExecutor(2) as pool:
+        # SciPy lets go of the interpreter: the second core smooths while the first measures distances
+        smoothed = pool.submit(median_filter, np.clip(hu, *RANGE_HU).astype(np.int16), (3, 3, 3))
+        inside = ndimage.distance_transform_edt(start)
+        smooth = smoothed.result().astype(np.float32)
     fluid = _layer_of_fluid(smooth, start, inside * step_mm, step_mm)
     if fluid.any():
         start = largest_component(start & ~fluid)
@@ -101,7 +107,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     mask = ~bone & _tidy((field > 0.5) & ~bone, fat | bone, start & (bright | ~fat) & ~bone, bright, step_mm)
     change = float(mask.sum()) / float(start.sum())
     if abs(change - 1) > largest_change:
-        kept = ndimage.binary_fill_holes((start & ~fat & ~bone) | bright)
+        kept = _filled((start & ~fat & ~bone) | bright)
         return Refined(largest_component(kept), True, change, contrast)
     return Refined(mask, False, change, contrast, field)
 
@@ -185,7 +191,7 @@ def _bone(hu: F32, depth: F32, mean: float, step_mm: float) -> Mask:
         return dense
     size = np.bincount(labels.ravel(), minlength=n + 1) * step_mm**3
     share = np.bincount(labels[depth > 0], minlength=n + 1) * step_mm**3 / np.maximum(size, 1e-6)
-    deepest = ndimage.maximum(depth, labels, np.arange(n + 1))
+    deepest = _deepest(depth, labels, n)
     foreign = (share < 0.8) & (deepest < 12.0) & (size > 1500.0)
     foreign[0] = False
     alone, m = ndimage.label(dense)
@@ -205,10 +211,18 @@ def _bright_parts(bright: Mask, depth: F32, step_mm: float) -> Mask:
     start = depth > -1.2 * step_mm
     size = np.bincount(labels.ravel(), minlength=n + 1)
     share = np.bincount(labels[start], minlength=n + 1) / np.maximum(size, 1)
-    deepest = ndimage.maximum(depth, labels, np.arange(n + 1))
+    deepest = _deepest(depth, labels, n)
     own = (share > 0.9) | ((deepest > 10.0) & (share > 0.6))
     own[0] = False
     return np.asarray(start & own[labels])
+
+
+def _deepest(depth: F32, labels: NDArray[np.int32], n: int) -> F32:
+    """Return how deep each of ``n`` labelled parts reaches, ``(n + 1,)``; nothing is said of the rest, label 0."""
+    at = np.flatnonzero(labels)
+    out = np.full(n + 1, -np.inf, np.float32)
+    np.maximum.at(out, labels.ravel()[at], depth.ravel()[at])
+    return out
 
 
 def _log_ratio(smooth: F32, depth: F32, core: Mask, mean: float, sd: float) -> tuple[F32, float]:
@@ -294,45 +308,43 @@ def _conjugate_gradient(
 def _tidy(mask: Mask, fat: Mask, regain: Mask, bright: Mask, step_mm: float) -> Mask:
     """Cut thin bridges, keep the largest part, close around bright voxels, fill holes."""
     radius = max(round(4.0 / step_mm), 1)
-    ball = _ball(radius)
     opened = largest_component(_erode_dilate(mask, radius, opening=True))
     if not opened.any():
         opened = largest_component(mask)
     cross = ndimage.generate_binary_structure(3, 1)
-    grown = ndimage.binary_dilation(
-        opened, cross, iterations=2, mask=mask | regain & ndimage.binary_dilation(bright, ball)
-    )
-    near_bright = bright & ndimage.binary_dilation(grown, ball)
+    grown = ndimage.binary_dilation(opened, cross, iterations=2, mask=mask | regain & _dilated(bright, radius))
+    near_bright = bright & _dilated(grown, radius)
     grown |= near_bright
     closed = _erode_dilate(grown, radius, opening=False)
     grown |= closed & ~fat
-    for axis in range(3):
-        for plane in range(grown.shape[axis]):
-            view = np.moveaxis(grown, axis, 0)[plane]
-            if axis == 0 and view.any():
-                view |= ndimage.binary_fill_holes(view)
-    return np.asarray(ndimage.binary_fill_holes(grown))
+    return _filled(_filled(grown, planes=True))
 
 
 def _erode_dilate(mask: Mask, radius: int, *, opening: bool) -> Mask:
-    """Open or close with a ball of ``radius`` voxels by distance transforms; the border counts as background."""
+    """Open or close with a ball of ``radius`` voxels; the border counts as background."""
     found = ndimage.find_objects(mask.view(np.int8))
     if not found:
         return mask.copy()
     # neither reaches beyond the box of the mask, so the distances need not either
     padded = np.pad(mask[found[0]], radius + 1)
     if opening:
-        core = ndimage.distance_transform_edt(padded) > radius
-        result = ndimage.distance_transform_edt(~core) <= radius
+        result = _dilated(~_dilated(~padded, radius), radius)
     else:
-        big = ndimage.distance_transform_edt(~padded) <= radius
-        result = ndimage.distance_transform_edt(big) > radius
+        result = ~_dilated(~_dilated(padded, radius), radius)
     out = np.zeros(mask.shape, bool)
     out[found[0]] = result[tuple(slice(radius + 1, -radius - 1) for _ in range(3))]
     return out
 
 
-def _ball(radius: int) -> Mask:
-    """Return a ball of ``radius`` voxels."""
-    z, y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1, -radius : radius + 1]
-    return np.asarray(z * z + y * y + x * x <= radius * radius)
+def _dilated(mask: Mask, radius: int) -> Mask:
+    """Return a mask grown by a ball of ``radius`` voxels."""
+    return np.isfinite(distance_within(mask, (1.0, 1.0, 1.0), radius))
+
+
+def _filled(mask: Mask, *, planes: bool = False) -> Mask:
+    """Return a mask without its holes: of the whole, or of each plane ``(y, x)`` by itself."""
+    cross = ndimage.generate_binary_structure(3, 1)
+    if planes:
+        cross[0] = cross[2] = False
+    outside, _ = ndimage.label(np.pad(~mask, 1, constant_values=True), cross)
+    return np.asarray((outside != outside[:, :1, :1])[1:-1, 1:-1, 1:-1])
