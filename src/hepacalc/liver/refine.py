@@ -10,6 +10,7 @@ Reference: Grady 2005, Multilabel random walker image segmentation using prior m
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
