@@ -112,14 +112,20 @@ def test_bad_requests(out: Path, tmp_path: Path) -> None:
 def test_without_identity(out: Path, study: Path, tmp_path: Path) -> None:
     known = json.loads((out / "assessment.json").read_text("utf-8"))["acquisition"]
     person = ("--patient", study / "patient.yaml")
-    hidden = tmp_path / "hidden"
-    done = hepacalc("assess", study / "dicom", "-o", hidden, *person, "--deidentify", "--write", ",".join(ALL))
+    hidden, key = tmp_path / "hidden", tmp_path / "key"
+    key.write_bytes(bytes(range(65, 97)))
+    secret_ = ("--deidentify-key", key)
+    formats = ("--write", ",".join(ALL))
+    done = hepacalc("assess", study / "dicom", "-o", hidden, *person, "--deidentify", *secret_, *formats)
     assert (done.status, done.err) == (0, "")
-    text = ",".join(EASY)
-    done = hepacalc("export", hidden, "--write", ",".join(ALL), "--study", study / "dicom", "-o", tmp_path / "again")
+    again = ("export", hidden, *formats, "--study", study / "dicom", "-o", tmp_path / "again")
+    done = hepacalc(*again)
+    assert done.status == 2
+    assert "--deidentify-key" in done.err
+    done = hepacalc(*again, *secret_)
     assert (done.status, done.err) == (0, "")
     assert files(tmp_path / "again") == {n: d for n, d in files(hidden).items() if n not in OUTPUTS}
-    done = hepacalc("export", out, "--write", text, "--deidentify", "-o", tmp_path / "later")
+    done = hepacalc("export", out, "--write", ",".join(EASY), "--deidentify", "-o", tmp_path / "later")
     assert (done.status, done.err) == (0, "")
     for folder in (hidden, tmp_path / "again", tmp_path / "later"):
         for name, data in files(folder).items():
