@@ -113,10 +113,16 @@ def test_without_identity(out: Path, study: Path, tmp_path: Path) -> None:
     known = json.loads((out / "assessment.json").read_text("utf-8"))["acquisition"]
     person = ("--patient", study / "patient.yaml")
     hidden = tmp_path / "hidden"
-    done = hepacalc("assess", study / "dicom", "-o", hidden, *person, "--deidentify", "--write", ",".join(ALL))
+    (tmp_path / "key").write_text("a secret of some length, for the tests", "utf-8")
+    key = ("--deidentify-key", tmp_path / "key")
+    names, text = ",".join(ALL), ",".join(EASY)
+    done = hepacalc("assess", study / "dicom", "-o", hidden, *person, "--deidentify", *key, "--write", names)
     assert (done.status, done.err) == (0, "")
-    text = ",".join(EASY)
-    done = hepacalc("export", hidden, "--write", ",".join(ALL), "--study", study / "dicom", "-o", tmp_path / "again")
+    again = ("export", hidden, "--write", names, "--study", study / "dicom", "-o", tmp_path / "again")
+    done = hepacalc(*again)
+    assert done.status == 2
+    assert "--deidentify-key" in done.err
+    done = hepacalc(*again, "--deidentify", *key)
     assert (done.status, done.err) == (0, "")
     assert files(tmp_path / "again") == {n: d for n, d in files(hidden).items() if n not in OUTPUTS}
     done = hepacalc("export", out, "--write", text, "--deidentify", "-o", tmp_path / "later")
