@@ -175,14 +175,19 @@ def test_another_scan_is_refused() -> None:
 
 def test_without_identity_it_is_still_known_again() -> None:
     scan = make_example()
-    hidden = without_identity(scan)
+    key = b"a key of some length for the tests"
+    hidden = without_identity(scan, key)
     text = document_json(document(hidden))
     for secret in (scan.acquisition.study_instance_uid, "1.2.3.4", "20240517", "Abdomen native"):
         assert secret in document_json(document(scan))
         assert secret not in text
     stored, _ = back(hidden)
-    assert without_identity(stored) is stored
-    assert with_scan(stored, scan.volume).volume is scan.volume
+    assert without_identity(stored, key) is stored
+    assert with_scan(stored, scan.volume, key).volume is scan.volume
+    with pytest.raises(UsageError, match="without identity"):
+        with_scan(stored, scan.volume)
+    with pytest.raises(OtherStudy):
+        with_scan(stored, scan.volume, b"another key, as long as the first one")
     other = replace(scan.volume, acquisition=replace(scan.acquisition, study_instance_uid="1.2.3.99"))
     with pytest.raises(OtherStudy):
-        with_scan(stored, other)
+        with_scan(stored, other, key)

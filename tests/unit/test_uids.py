@@ -39,7 +39,9 @@ def test_no_uid_stays_anywhere(study: str, series: str, other: str) -> None:
         chosen=replace(scan.series.chosen, series_instance_uid=series),
         others=(SeriesSummary(other, "Doe liver", "CT", 3, None, (f"slices of {other} are missing.",)),),
     )
-    named = replace(scan, acquisition=known, series=choice, limits=(f"Series {series}: see {other}, {study}.",))
+    run = replace(scan.run, settings=(*scan.run.settings, ("foci_mask", f"DICOM SEG LABELMAP {other}")))
+    limits = (f"Series {series}: see {other}, {study}.",)
+    named = replace(scan, acquisition=known, series=choice, run=run, limits=limits)
     text = document_json(document(without_identity(named, KEY)))
     for uid in (study, series, other):
         assert uid in document_json(document(named))

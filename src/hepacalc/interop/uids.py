@@ -98,7 +98,9 @@ def without_identity(assessment: Assessment, key: bytes) -> Assessment:
     )
     kept = {"acquisition", "series", "volume", "liver_mask", "labels", "geometry", "run", "reasoning"}
     texts = {f.name: _without_uids(getattr(assessment, f.name), key) for f in fields(assessment) if f.name not in kept}
-    run = replace(assessment.run, settings=(*assessment.run.settings, _DONE))
+    # a mask that was given is named by its UID
+    told = _without_uids(assessment.run, key)
+    run = replace(told, settings=(*told.settings, _DONE))
     return replace(assessment, acquisition=clean, series=choice, run=run, **texts)
 
 
