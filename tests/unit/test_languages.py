@@ -120,6 +120,10 @@ def test_what_is_not_known_is_marked_and_never_silent() -> None:
     ("english", "chinese"),
     [
         ("620 HU, 562 HU above the liver around it, no contrast medium", "620 HU，高于周围肝实质562 HU，无造影剂"),
+        ("cut at the left (section 12 cm2): about 30 mL missing", "左侧被截断（截面12 cm²）：约缺30 mL"),
+        ("cut at the top (section 80 cm2, 52 % of its largest): at least about 300 mL missing; 900 mL in view, "
+         "so about 25 % of the liver is not",
+         "上侧被截断（截面80 cm²，为最大截面的52%）：至少约缺300 mL；扫描范围内900 mL，即约25%的肝脏不在范围内"),
         ("Check SliceThickness.", "请核对SliceThickness。"),
         ("Vessels are not outlined in this version.", "本版本未勾画血管。"),
         ("kernel Bone Plus, soft: noise of 12 HU is correlated over 0.71 mm",

@@ -145,7 +145,7 @@ def _pattern(english: str, text: str) -> _Pattern:
     pieces = _PLACE.split(english)
     literals = pieces[::2]
     find = "".join(
-        re.escape(piece) if k % 2 == 0 else f"(?P<{piece}>{_NUMBER if re.fullmatch('n[0-9]+', piece) else '.+?'})"
+        re.escape(piece) if k % 2 == 0 else f"(?P<{piece}>{_NUMBER if re.fullmatch('n[0-9]+', piece) else '.*?'})"
         for k, piece in enumerate(pieces)
     )
     raw = frozenset(re.findall(r"\{(\w+):raw\}", text))
