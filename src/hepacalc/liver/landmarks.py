@@ -32,6 +32,7 @@ _FAT_HU, _BILE_HU = -15.0, (-15.0, 28.0)
 _MOST_ABOVE_HU = 180.0
 _FINEST_MM = 1.3
 _OFF_MIDLINE_MM = 12.0
+_CLEFT_VOXELS = 9
 # a point of a vein looks like plain liver with probability _PLAIN, else its rank is beta distributed
 _PLAIN, _SHARPNESS = 0.3, 0.3
 _KNOTS = np.concatenate([np.linspace(0, 0.98, 197), np.linspace(0.981, 1, 40)])
@@ -123,7 +124,9 @@ def find_landmarks(liver_mask: LiverMask, coverage: Coverage, volume: Volume | N
     (tube, clarity), (cava, _) = _tubes(calm, 1.4, inner, close), _tubes(calm, 2.6, inner, close)
     smooth = ndimage.gaussian_filter(hu, 0.7)
     gall = _gallbladder(smooth, liver_hu, depth, geometry)
-    fat = (hu < min(_FAT_HU, liver_hu - 50)) & closed & (depth > -12) & _front(mask)
+    # narrow clefts of the front half, from side to side: the umbilical fissure is one
+    between = ndimage.binary_closing(mask & (hu > liver_hu - 35), np.ones((1, 1, _CLEFT_VOXELS), bool))
+    fat = (hu < min(_FAT_HU, liver_hu - 50)) & between & _front(mask)
     return Landmarks(
         geometry, depth, tube, cava, geometry.to_world(spread), gall, _places(fat, geometry, 60), hollow,
         _spine(hu, mask, geometry, midline), liver_hu, clarity,

@@ -37,6 +37,7 @@ AFFECTED = {
 """Which terms change when a block of the anatomy moves."""
 # points 4 mm apart on one vessel are not independent
 _TUBE_WEIGHT = 0.55
+_CLEFT_WEIGHT = 3.0
 # mean and spread of shares of volume between people
 _SHARES = {"left": (0.34, 0.08), "lateral": (0.18, 0.07), "posterior": (0.42, 0.11), "upper right": (0.60, 0.13),
            "upper medial": (0.55, 0.20), "upper left": (0.5, 0.2)}  # fmt: skip
@@ -152,7 +153,7 @@ def _cleft(points: Points, planes: Planes, marks: Landmarks) -> F64:
     point, normal = planes["fissure"]
     gap = normal @ marks.fissure_mm.T - (point * normal).sum(axis=1)[:, None]
     near = np.exp(-0.5 * (gap / 6) ** 2).mean(axis=1)
-    return np.asarray(2.0 * np.log(near + 0.1))
+    return np.asarray(_CLEFT_WEIGHT * np.log(near + 0.1))
 
 
 def _hollow(points: Points, planes: Planes, marks: Landmarks) -> F64:

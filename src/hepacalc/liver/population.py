@@ -25,8 +25,10 @@ __all__ = ["Population", "draw_population"]
 
 F64 = NDArray[np.float64]
 
-_FIRST, _TRIES, _KEPT, _SWEEPS = 1200, 10, 400, 2
+_RUNS, _FIRST, _TRIES, _KEPT, _SWEEPS = 3, 1100, 8, 220, 1
 _START = 0.06
+# share of moves that draw a block anew
+_ANEW = 0.2
 _PARTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("main",), ("middle hepatic vein", "gallbladder")),
     (("right",), ("right hepatic vein",)),
@@ -81,10 +83,24 @@ def draw_population(marks: Landmarks, coverage: Coverage, phase: Phase | None = 
         phase: whether blood is likely brighter than liver; None leaves it to the tubes alone.
         seed: of the sampler.
     """
-    rng = np.random.default_rng(seed)
     frame = Frame.of(marks, coverage)
+    runs = [_run(frame, marks, phase, np.random.default_rng([seed, k])) for k in range(_RUNS)]
+    rng = np.random.default_rng([seed, _RUNS])
+    # a run that found better fitting anatomies counts for more; by half, since its evidence is itself a guess
+    weight = np.repeat([0.5 * run[2] for run in runs], _KEPT)
+    pick = _picked(weight, _KEPT, rng)
+    state = np.concatenate([run[0] for run in runs])[pick]
+    signs = np.concatenate([run[1] for run in runs])[pick]
+    points, planes = build(state, frame)
+    seen = {name: float(evidence(name, points, signs, marks).mean()) / marks.clarity for name in _VESSELS}
+    return Population(points, _doubted(planes, seen, rng) if marks.liver_hu is not None else planes, seen, signs)
+
+
+def _run(frame: Frame, marks: Landmarks, phase: Phase | None, rng: np.random.Generator) -> tuple[F64, F64, float]:
+    """Return anatomies, signs of their veins, and the log evidence of one run of the sampler."""
     signs = _SIGNS[rng.choice(len(_SIGNS), _FIRST, p=_sign_chances(marks.liver_hu, phase))]
     state, weight = _first(signs, frame, marks, rng)
+    found = float(np.log(np.mean(np.exp(weight - weight.max()))) + weight.max())
     pick = _picked(weight, _KEPT, rng)
     state, signs = state[pick], signs[pick]
     terms = fit_terms(*build(state, frame), signs, marks)
@@ -92,15 +108,14 @@ def draw_population(marks: Landmarks, coverage: Coverage, phase: Phase | None = 
     while power < 1.0:
         fit = np.sum(list(terms.values()), axis=0)
         step = _next_power(fit, power)
+        found += float(np.log(np.mean(np.exp((step - power) * (fit - fit.max())))) + (step - power) * fit.max())
         pick = _picked((step - power) * fit, _KEPT, rng)
         state, signs, terms = state[pick], signs[pick], {name: value[pick] for name, value in terms.items()}
         power = step
         for _ in range(_SWEEPS):
             for block in BLOCKS:
                 _move(block, state, signs, terms, frame, marks, power, rng)
-    points, planes = build(state, frame)
-    seen = {name: float(evidence(name, points, signs, marks).mean()) / marks.clarity for name in _VESSELS}
-    return Population(points, _doubted(planes, seen, rng) if marks.liver_hu is not None else planes, seen, signs)
+    return state, signs, found
 
 
 def _first(signs: F64, frame: Frame, marks: Landmarks, rng: np.random.Generator) -> tuple[F64, F64]:
@@ -190,6 +205,7 @@ def _move(
     """Move one block of every anatomy by a step that keeps the prior, where the scan agrees; in place."""
     low, high = BLOCKS[block]
     reach = np.minimum((0.35 if power < 0.3 else 0.22) * np.exp(rng.normal(0, 0.6, (len(state), 1))), 1.0)
+    reach[rng.random(len(state)) < _ANEW] = 1.0
     moved = state.copy()
     noise = rng.standard_normal((len(state), high - low))
     moved[:, low:high] = np.sqrt(1 - reach**2) * state[:, low:high] + reach * noise
