@@ -21,6 +21,7 @@ from warped import SCANS, Case, labelled_scan
 PIXEL_MM = 1.6
 HEIGHTS = (0.82, 0.55, 0.28)
 OURS, THEIRS = (255, 70, 60), (70, 220, 90)
+GREYS = 40
 WINDOW_HU = (-110.0, 210.0)
 CREDITS = {
     "acrin001": "TCIA ACRIN-FLT-Breast 001, CC BY 3.0",
@@ -40,8 +41,8 @@ WORDS = {
 }
 
 
-def panel(hu: np.ndarray, ours: np.ndarray, theirs: np.ndarray, step_mm: tuple[float, float]) -> Image.Image:
-    """Return one plane at ``PIXEL_MM`` with both contours, rows downwards."""
+def panel(hu: np.ndarray, ours: np.ndarray, theirs: np.ndarray, step_mm: tuple[float, float]) -> np.ndarray:
+    """Return one plane at ``PIXEL_MM`` with both contours, rows downwards, as numbers of colours."""
     size = tuple(max(round(n * d / PIXEL_MM), 1) for n, d in zip(hu.shape, step_mm, strict=True))
 
     def sized(array: np.ndarray) -> np.ndarray:
@@ -49,12 +50,11 @@ def panel(hu: np.ndarray, ours: np.ndarray, theirs: np.ndarray, step_mm: tuple[f
         return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
     low, high = WINDOW_HU
-    grey = (np.clip((sized(hu) - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-    out = np.repeat(grey[..., None], 3, axis=2)
-    for mask, colour in ((theirs, THEIRS), (ours, OURS)):
+    out = (np.clip((sized(hu) - low) / (high - low), 0, 1) * (GREYS - 1)).astype(np.uint8)
+    for number, mask in enumerate((theirs, ours)):
         inside = sized(mask) > 0.5
-        out[inside & ~ndimage.binary_erosion(inside)] = colour
-    return Image.fromarray(out)
+        out[inside & ~ndimage.binary_erosion(inside)] = GREYS + number
+    return out
 
 
 def picture(case: Case, ours: np.ndarray) -> Image.Image:
@@ -72,12 +72,11 @@ def picture(case: Case, ours: np.ndarray) -> Image.Image:
     row = int(np.median(np.nonzero(mine | true)[1]))
     up = slice(None, None, -1)
     views.append(panel(hu[up, row], mine[up, row], true[up, row], (spacing[0], spacing[2])))
-    sheet = Image.new("RGB", (sum(v.width for v in views) + 4 * (len(views) - 1), max(v.height for v in views)))
-    left = 0
-    for view in views:
-        sheet.paste(view, (left, 0))
-        left += view.width + 4
-    return sheet.quantize(48, dither=Image.Dither.NONE)
+    tall = max(v.shape[0] for v in views)
+    sheet = np.concatenate([np.pad(v, ((0, tall - v.shape[0]), (0, 4))) for v in views], axis=1)
+    out = Image.fromarray(sheet, "P")
+    out.putpalette([v for k in range(GREYS) for v in [round(255 * k / (GREYS - 1))] * 3] + [*THEIRS, *OURS])
+    return out
 
 
 def main() -> int:
