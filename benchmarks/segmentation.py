@@ -330,6 +330,7 @@ def wheel_row() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))  # as scripts/bench does
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bodies", type=Path, help="write each test body to this file")
     parser.add_argument("--time", nargs=2, metavar=("FOLDER", "SLICE_MM"), help=argparse.SUPPRESS)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from hepacalc.errors import NoUsableLiver
-from hepacalc.liver import embedded
+from hepacalc.liver import embedded, liver_volume
 from hepacalc.liver.embedded import EmbeddedSegmenter
 from hepacalc.liver.refine import Refined, refine
-from hepacalc.phantom import FocusSpec, Phantom, make_patient
+from hepacalc.phantom import FocusSpec, Phantom, make_body, make_patient
 from hepacalc.records import LiverMask, Volume
 
 SIZE = (5.0, 2.5, 2.5)
@@ -97,6 +97,34 @@ def test_a_water_phantom_is_refused(patient: Phantom) -> None:
     with pytest.raises(NoUsableLiver):
         EmbeddedSegmenter().segment(replace(patient.volume, hu=hu.astype(np.int16)))
     assert z.shape == inside.shape
+
+
+def test_legs_are_refused(patient: Phantom) -> None:
+    _, y, x = np.indices(patient.volume.hu.shape)
+    away = [np.hypot((y - 80) * 2.5, (x - 80) * 2.5 - side * 95) for side in (-1, 1)]
+    near = np.minimum(*away)
+    hu = np.select([near < 9, near < 15, near < 68, near < 85], [60.0, 1100.0, 55.0, -100.0], -1000.0)
+    hu += np.random.default_rng(0).normal(0, 8, hu.shape)
+    with pytest.raises(NoUsableLiver):
+        EmbeddedSegmenter().segment(replace(patient.volume, hu=hu.astype(np.int16)))
+
+
+def test_a_mirrored_body_is_found_and_told() -> None:
+    made = make_body("situs inversus", 21, spacing_mm=SIZE)
+    found = EmbeddedSegmenter().segment(made.volume)
+    assert overlap(found.mask, made.liver) > 0.9
+    assert any("situs inversus" in w for w in found.warnings)
+
+
+def test_the_probability_lies_where_the_mask_does(patient: Phantom, clear: LiverMask) -> None:
+    kept = clear.probability
+    assert kept is not None
+    assert kept.values.nbytes < 12e6
+    at = np.argwhere(kept.values > 204)
+    index = np.round(patient.volume.geometry.to_index(kept.geometry.to_world(at))).astype(int)
+    assert clear.mask[tuple(index.T)].mean() > 0.99
+    volume = liver_volume(clear)
+    assert volume.low < patient.truth.liver_volume_ml < volume.high
 
 
 def test_below_and_above_the_liver_nothing_is_found(patient: Phantom) -> None:

@@ -75,6 +75,35 @@ def test_a_rib_beside_the_liver_is_given_away() -> None:
     assert not (found.mask & rib).any()
 
 
+def test_a_layer_of_fluid_is_given_away_and_a_cyst_stays() -> None:
+    hu, true, _probability = scene()
+    mesh = np.indices((N, N, N)) - (N - 1) / 2
+    radius = np.sqrt((mesh**2).sum(0)) * STEP
+    wet = (radius >= 36) & (radius < 46)
+    cyst = np.sqrt(((mesh.transpose(1, 2, 3, 0) - (0, 0, 2)) ** 2).sum(-1)) * STEP < 11
+    rng = np.random.default_rng(2)
+    hu[wet | cyst] = (8 + rng.normal(0, 8, true.shape))[wet | cyst]
+    # the network took the fluid for liver
+    probability = np.clip(ndimage.gaussian_filter((radius < 44).astype(np.float32), 1.5), 0.001, 0.999)
+    found = refine(hu, probability, STEP)
+    assert overlap(probability > 0.5, true) < 0.75
+    assert overlap(found.mask, true) > 0.95
+    assert found.mask[cyst].all()
+
+
+def test_a_plaque_between_liver_and_rib_stays_and_the_rib_goes() -> None:
+    hu, _true, probability = scene(around=55.0)
+    hu[:, :, 46:] = -90
+    plaque = np.zeros((N, N, N), bool)
+    plaque[24:32, 22:34, 43:45] = True
+    rib = np.zeros((N, N, N), bool)
+    rib[22:34, 8:48, 46:51] = True
+    hu[plaque | rib] = 600
+    found = refine(hu, probability, STEP)
+    assert found.mask[plaque].mean() > 0.9
+    assert not (found.mask & rib).any()
+
+
 def test_a_hole_that_the_network_left_for_calcium_is_taken_in() -> None:
     hu, true, probability = scene()
     mesh = np.indices((N, N, N)) - (N - 1) / 2

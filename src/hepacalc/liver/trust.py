@@ -68,7 +68,11 @@ def same_when_larger(start: Mask, larger: F32) -> float:
     labels, _ = ndimage.label(other)
     touching = np.unique(labels[start & other])
     kept = np.isin(labels, touching[touching > 0])
-    return float(2 * np.count_nonzero(kept & start) / (np.count_nonzero(kept) + np.count_nonzero(start)))
+    # what enlarging pushed out of view says nothing
+    lost = [int(np.ceil(n * (1 - 1 / LARGER) / 2)) for n in start.shape]
+    seen = tuple(slice(k, n - k) for k, n in zip(lost, start.shape, strict=True))
+    kept, start = kept[seen], start[seen]
+    return float(2 * np.count_nonzero(kept & start) / max(np.count_nonzero(kept) + np.count_nonzero(start), 1))
 
 
 def other_parts_ml(probability: F32, start: Mask, voxel_ml: float) -> float:

@@ -46,7 +46,7 @@ class Body:
     liver: str = "normal"
     shift_hu: tuple[float, float] = (0.0, 0.0)
     habit: Habit = USUAL
-    slice_mm: tuple[float, float] = (2.0, 4.0)
+    slice_mm: tuple[float, float] = (2.5, 5.0)
     noise_hu: tuple[float, float] = (9.0, 15.0)
     kernel: KernelName = "soft"
     is_mirrored: bool = False
@@ -89,7 +89,7 @@ def make_body(
     Args:
         name: one of :data:`BODIES`.
         seed: draws everything that is random.
-        spacing_mm: ``(z, y, x)``; None draws slices as usual for this body, with pixels of 1.2 mm.
+        spacing_mm: ``(z, y, x)``; None draws slices as usual for this body, with pixels of 1.6 mm.
         foci: calcified foci to put in.
 
     Raises:
@@ -106,7 +106,7 @@ def make_body(
         seed, phase=phase, liver=body.liver, foci=foci, mimics=("costal cartilage",) if rng.random() < 0.5 else (),
         gallbladder=gallbladder, habit=body.habit, liver_shift_hu=shift,
     )  # fmt: skip
-    spacing = spacing_mm or (round(slice_mm, 2), 1.2 * body.habit.size, 1.2 * body.habit.size)
+    spacing = spacing_mm or (round(slice_mm, 2), 1.6 * body.habit.size, 1.6 * body.habit.size)
     wide = 500.0 if body.habit.arms else FIELD_MM * body.habit.size
     bottom, top = (-310.0 if body.habit.liver == "Riedel lobe" else -255.0), 45.0
     made = scan(
