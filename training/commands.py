@@ -98,14 +98,19 @@ def export(
     version: Annotated[str, typer.Option(help="Version that the file states.")],
     date: Annotated[str, typer.Option(help="Date that the file states, YYYY-MM-DD.")],
     leave_out: Annotated[str, typer.Option(help="Cases that the run has not seen, with commas between.")] = "",
+    start: Annotated[str, typer.Option(help="What the first weights were.")] = "random weights",
+    beside: Annotated[Path | None, typer.Option(help="Liver ONNX that answers too: the mean of both counts.")] = None,
     half: Annotated[bool, typer.Option(help="Store weights as float16.")] = True,
 ) -> None:
-    """Write the running mean of a run's weights as ONNX."""
+    """Write the running mean of a run's weights as ONNX.
+
+    With ``--beside`` the file holds two networks and answers with the mean of their logits.
+    """
     import torch
 
     from training.cases import CASES
     from training.network import LiverNet, folded_weights
-    from training.onnx_file import write_model
+    from training.onnx_file import read_members, write_model
 
     state = torch.load(checkpoint, weights_only=True)
     net = LiverNet()
@@ -115,13 +120,16 @@ def export(
         "version": version,
         "date": date,
         "steps": str(state["step"]),
+        "start": start,
         "scans": "; ".join(f"{case.name}: {case.licence}" for case in seen),
         "labels": "pseudo-labels by OBELISK networks (MIT licence) and hepacalc's refinement; TotalSegmentator's own "
         "in its examples; digital patients of hepacalc with known truth",
         "licence": "Apache-2.0",
         "input": "x [1, 1, X, Y, Z], RAS, 4 mm, (clip(HU, -200, 300) + 200) / 250, sides multiples of 16",
     }
-    size = write_model(folded_weights(net), metadata, to, half=half)
+    members = [folded_weights(net), *(read_members(beside) if beside else [])]
+    metadata["networks"] = str(len(members))
+    size = write_model(members, metadata, to, half=half)
     typer.echo(f"{to}: {size} bytes")
 
 

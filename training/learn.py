@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from training.cases import LABELS, OTHER
-from training.network import LiverNet, load_folded, read_folded
+from training.network import LiverNet, load_folded
+from training.onnx_file import read_members
 from training.samples import CHUNK, Sample, read_chunk
 
 __all__ = ["Batch", "Plan", "Run", "losses", "sample_stream"]
@@ -163,7 +164,7 @@ class Run:
         if start.endswith(".onnx"):
             stream = sample_stream(self.samples, 0, self.plan.leave_out, self.wait_s)
             typical = Batch.of([next(stream)[1] for _ in range(16)]).x
-            load_folded(self.net, read_folded(Path(start)), typical)
+            load_folded(self.net, read_members(Path(start))[0], typical)
         else:
             self.net.load_state_dict(torch.load(start, weights_only=True)["smooth"])
 

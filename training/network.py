@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from training.cases import LABELS
 
-__all__ = ["LiverNet", "conv_blocks", "folded_weights", "load_folded", "read_folded"]
+__all__ = ["LiverNet", "conv_blocks", "folded_weights", "load_folded"]
 
 WIDTHS = (8, 16, 32, 64, 64)
 LAST_BIAS = -2.5
@@ -77,20 +76,6 @@ def folded_weights(net: LiverNet) -> list[tuple[NDArray[np.float32], NDArray[np.
     return [(np.ascontiguousarray(w), np.ascontiguousarray(b)) for w, b in out]
 
 
-def read_folded(path: Path) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Read weight and bias of every convolution of a liver ONNX, in the order in which they run."""
-    import onnx
-    from onnx import numpy_helper
-
-    graph = onnx.load(str(path)).graph
-    known = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Cast" and node.input[0] in known:
-            known[node.output[0]] = known[node.input[0]]
-    convs = [node for node in graph.node if node.op_type == "Conv"]
-    return [(known[n.input[1]].astype(np.float32), known[n.input[2]].astype(np.float32)) for n in convs]
-
-
 @torch.no_grad()
 def load_folded(net: LiverNet, folded: list[tuple[NDArray[np.float32], NDArray[np.float32]]], samples: Tensor) -> None:
     """Start a network from weights whose normalisation was folded in.
@@ -100,7 +85,7 @@ def load_folded(net: LiverNet, folded: list[tuple[NDArray[np.float32], NDArray[n
 
     Args:
         net: to be filled; its organ head stays as it is.
-        folded: from :func:`read_folded`.
+        folded: from :func:`training.onnx_file.read_members`.
         samples: ``[N, 1, X, Y, Z]`` typical input.
     """
     found: list[tuple[Tensor, Tensor]] = []

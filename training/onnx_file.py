@@ -10,76 +10,116 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["build_model", "write_model"]
+__all__ = ["Folded", "build_model", "read_members", "write_model"]
 
 Folded = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
 OPSET = 17
 SLOPE = 0.01
 
 
-def build_model(folded: Folded, metadata: Mapping[str, str], *, half: bool = True) -> onnx.ModelProto:
-    """Return the network as a model with input ``x`` and output ``logit``, both ``[1, 1, X, Y, Z]`` float32.
+class _Drawing:
+    """Nodes and weights of a graph while it is drawn."""
+
+    def __init__(self, half: bool) -> None:
+        self.half = half
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights = [numpy_helper.from_array(np.array([1, 1, 2, 2, 2], np.float32), "twice")]
+
+    def constant(self, name: str, values: NDArray[np.float32]) -> str:
+        """Add weights and return their name."""
+        if not self.half:
+            self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
+            return name
+        self.weights.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        self.nodes.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+        return name
+
+    def convolve(
+        self, source: str, pair: tuple[NDArray[np.float32], NDArray[np.float32]], out: str, stride: int
+    ) -> str:
+        """Add a convolution."""
+        size = pair[0].shape[2]
+        inputs = [source, self.constant(f"{out}.weight", pair[0]), self.constant(f"{out}.bias", pair[1])]
+        how = {"kernel_shape": [size] * 3, "pads": [size // 2] * 6, "strides": [stride] * 3}
+        self.nodes.append(helper.make_node("Conv", inputs, [out], **how))
+        return out
+
+    def block(
+        self, source: str, pair: tuple[NDArray[np.float32], NDArray[np.float32]], out: str, stride: int = 1
+    ) -> str:
+        """Add a convolution with its activation."""
+        raw = self.convolve(source, pair, f"{out}.conv", stride)
+        self.nodes.append(helper.make_node("LeakyRelu", [raw], [out], alpha=SLOPE))
+        return out
+
+    def network(self, folded: Folded, name: str, out: str) -> None:
+        """Add a network from ``x`` to ``out``."""
+        levels = (len(folded) - 2) // 3
+        kept = [self.block("x", folded[0], f"{name}level0")]
+        for level in range(1, levels + 1):
+            first = self.block(kept[-1], folded[2 * level - 1], f"{name}down{level}", 2)
+            kept.append(self.block(first, folded[2 * level], f"{name}level{level}"))
+        y = kept.pop()
+        for k, level in enumerate(range(levels - 1, -1, -1)):
+            how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            self.nodes.append(helper.make_node("Resize", [y, "", "twice"], [f"{name}wide{level}"], **how))
+            both = f"{name}both{level}"
+            self.nodes.append(helper.make_node("Concat", [f"{name}wide{level}", kept[level]], [both], axis=1))
+            y = self.block(both, folded[2 * levels + 1 + k], f"{name}up{level}")
+        self.convolve(y, folded[-1], out, 1)
+
+
+def build_model(members: Sequence[Folded], metadata: Mapping[str, str], *, half: bool = True) -> onnx.ModelProto:
+    """Return one network, or the mean of several, with input ``x`` and output ``logit``, ``[1, 1, X, Y, Z]`` float32.
 
     Args:
-        folded: weight and bias of each convolution in the order in which they run, the head last: the stem, two for
-            each level down, one for each level up.
+        members: for each network weight and bias of its convolutions in the order in which they run, the head last: the
+            stem, two for each level down, one for each level up.
         metadata: goes into the file.
         half: store weights as float16 (computed in float32 all the same).
     """
-    levels = (len(folded) - 2) // 3
-    nodes: list[onnx.NodeProto] = []
-    weights: list[onnx.TensorProto] = []
-
-    def constant(name: str, values: NDArray[np.float32]) -> str:
-        if not half:
-            weights.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))
-            return name
-        weights.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        nodes.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-        return name
-
-    def convolve(source: str, index: int, out: str, stride: int, *, active: bool = True) -> str:
-        weight, bias = folded[index]
-        size = weight.shape[2]
-        inputs = [source, constant(f"w{index}", weight), constant(f"b{index}", bias)]
-        raw = f"{out}.raw" if active else out
-        nodes.append(
-            helper.make_node("Conv", inputs, [raw], kernel_shape=[size] * 3, pads=[size // 2] * 6, strides=[stride] * 3)
-        )
-        if active:
-            nodes.append(helper.make_node("LeakyRelu", [raw], [out], alpha=SLOPE))
-        return out
-
-    kept = [convolve("x", 0, "level0", 1)]
-    for level in range(1, levels + 1):
-        first = convolve(kept[-1], 2 * level - 1, f"down{level}", 2)
-        kept.append(convolve(first, 2 * level, f"level{level}", 1))
-    weights.append(numpy_helper.from_array(np.array([1, 1, 2, 2, 2], np.float32), "twice"))
-    y = kept.pop()
-    for k, level in enumerate(range(levels - 1, -1, -1)):
-        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        nodes.append(helper.make_node("Resize", [y, "", "twice"], [f"wide{level}"], **how))
-        nodes.append(helper.make_node("Concat", [f"wide{level}", kept[level]], [f"both{level}"], axis=1))
-        y = convolve(f"both{level}", 2 * levels + 1 + k, f"up{level}", 1)
-    convolve(y, len(folded) - 1, "logit", 1, active=False)
+    drawing = _Drawing(half)
+    if len(members) == 1:
+        drawing.network(members[0], "", "logit")
+    else:
+        outs = [f"logit{k}" for k in range(len(members))]
+        for k, folded in enumerate(members):
+            drawing.network(folded, f"net{k}.", outs[k])
+        drawing.nodes.append(helper.make_node("Mean", outs, ["logit"]))
     shape = [1, 1, "X", "Y", "Z"]
     graph = helper.make_graph(
-        nodes, "liver",
+        drawing.nodes, "liver",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("logit", TensorProto.FLOAT, shape)],
-        weights,
+        drawing.weights,
     )  # fmt: skip
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="hepacalc", ir_version=8
-    )
+    opsets = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(graph, opset_imports=opsets, producer_name="hepacalc", ir_version=8)
     helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def write_model(folded: Folded, metadata: Mapping[str, str], path: Path, *, half: bool = True) -> int:
+def write_model(members: Sequence[Folded], metadata: Mapping[str, str], path: Path, *, half: bool = True) -> int:
     """Write :func:`build_model` to a file and return its size in bytes."""
-    data = build_model(folded, metadata, half=half).SerializeToString(deterministic=True)
+    data = build_model(members, metadata, half=half).SerializeToString(deterministic=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return len(data)
+
+
+def read_members(path: Path) -> list[list[tuple[NDArray[np.float32], NDArray[np.float32]]]]:
+    """Read what :func:`build_model` was given, or the weights of the first liver ONNX of the project."""
+    graph = onnx.load(str(path)).graph
+    known = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Cast":
+            known[node.output[0]] = known[node.input[0]]
+    members: list[list[tuple[NDArray[np.float32], NDArray[np.float32]]]] = [[]]
+    for node in graph.node:
+        if node.op_type != "Conv":
+            continue
+        if members[-1] and node.input[0] == "x":
+            members.append([])
+        members[-1].append((known[node.input[1]].astype(np.float32), known[node.input[2]].astype(np.float32)))
+    return members

@@ -13,8 +13,8 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'hepacalc[tra
 
 from training.cases import LABELS, OTHER  # noqa: E402
 from training.learn import Batch, Plan, Run, losses  # noqa: E402
-from training.network import LiverNet, conv_blocks, folded_weights, load_folded, read_folded  # noqa: E402
-from training.onnx_file import build_model, write_model  # noqa: E402
+from training.network import LiverNet, conv_blocks, folded_weights, load_folded  # noqa: E402
+from training.onnx_file import build_model, read_members, write_model  # noqa: E402
 from training.samples import CHUNK, Sample, chunk_path  # noqa: E402
 
 SIZE = (32, 32, 16)
@@ -63,15 +63,32 @@ def test_onnx_answers_as_torch_does(half: bool) -> None:
     x = torch.rand(1, 1, 48, 32, 16)
     with torch.no_grad():
         wanted = net(x).numpy()
-    found = answer(build_model(folded_weights(net), {}, half=half), x.numpy())
+    found = answer(build_model([folded_weights(net)], {}, half=half), x.numpy())
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() < (0.02 if half else 1e-4) * max(np.abs(wanted).max(), 1)
 
 
+def test_two_networks_answer_with_their_mean(tmp_path: Path) -> None:
+    nets = [used_net(0), used_net(1)]
+    members = [folded_weights(net) for net in nets]
+    x = torch.rand(1, 1, *SIZE)
+    with torch.no_grad():
+        wanted = sum(net(x).numpy() for net in nets) / 2
+    found = answer(build_model(members, {}, half=False), x.numpy())
+    assert np.abs(found - wanted).max() < 1e-4 * max(np.abs(wanted).max(), 1)
+    write_model(members, {}, tmp_path / "two.onnx", half=False)
+    back = read_members(tmp_path / "two.onnx")
+    assert len(back) == 2
+    for member, again in zip(members, back, strict=True):
+        for (w, b), (other_w, other_b) in zip(member, again, strict=True):
+            assert np.array_equal(w, other_w)
+            assert np.array_equal(b, other_b)
+
+
 def test_the_file_says_what_it_is_and_is_always_the_same(tmp_path: Path) -> None:
     net = used_net()
-    size = write_model(folded_weights(net), {"version": "7", "licence": "L"}, tmp_path / "a.onnx")
-    write_model(folded_weights(net), {"version": "7", "licence": "L"}, tmp_path / "b.onnx")
+    size = write_model([folded_weights(net)], {"version": "7", "licence": "L"}, tmp_path / "a.onnx")
+    write_model([folded_weights(net)], {"version": "7", "licence": "L"}, tmp_path / "b.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
     assert size < 2_000_000
     kept = {p.key: p.value for p in onnx.load(tmp_path / "a.onnx").metadata_props}
@@ -81,10 +98,10 @@ def test_the_file_says_what_it_is_and_is_always_the_same(tmp_path: Path) -> None
 def test_folded_weights_come_back_as_a_network_that_can_learn(tmp_path: Path) -> None:
     """Normalisation is measured again, and the answer stays the same."""
     first = used_net(1)
-    write_model(folded_weights(first), {}, tmp_path / "first.onnx", half=False)
+    write_model([folded_weights(first)], {}, tmp_path / "first.onnx", half=False)
     second = LiverNet()
     x = torch.rand(4, 1, *SIZE)
-    load_folded(second, read_folded(tmp_path / "first.onnx"), x)
+    load_folded(second, read_members(tmp_path / "first.onnx")[0], x)
     second.eval()
     with torch.no_grad():
         assert torch.allclose(first(x), second(x), atol=1e-3)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,3 +172,22 @@ def test_a_liver_that_vanishes_is_told(patient: Phantom, monkeypatch: pytest.Mon
     monkeypatch.setattr(embedded, "refine", lambda hu, _p, _s: Refined(np.zeros(hu.shape, bool), True, 0.0, 0.0))
     with pytest.raises(NoUsableLiver, match="vanished"):
         EmbeddedSegmenter().segment(patient.volume)
+
+
+def test_the_weights_say_what_they_are() -> None:
+    """Version, licence and data stand in the file; nothing of the scan that is kept for measuring is among them."""
+    kept = embedded._session(1, None).get_modelmeta().custom_metadata_map
+    assert kept["version"] == EmbeddedSegmenter().version
+    assert kept["licence"] == "Apache-2.0"
+    assert "CC BY 4.0" in kept["scans"]
+    assert "ircad" not in kept["scans"].lower()
+
+
+def test_other_weights_are_used(patient: Phantom, clear: LiverMask, tmp_path: Path) -> None:
+    own = files("hepacalc.liver").joinpath("weights/liver.onnx").read_bytes()
+    other = tmp_path / "other.onnx"
+    other.write_bytes(own)
+    again = EmbeddedSegmenter(weights=other).segment(patient.volume)
+    assert (again.mask == clear.mask).all()
+    with pytest.raises(FileNotFoundError):
+        EmbeddedSegmenter(weights=tmp_path / "missing.onnx").segment(patient.volume)
