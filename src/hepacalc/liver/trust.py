@@ -72,7 +72,8 @@ def same_when_larger(start: Mask, larger: F32) -> float:
     lost = [int(np.ceil(n * (1 - 1 / LARGER) / 2)) for n in start.shape]
     seen = tuple(slice(k, n - k) for k, n in zip(lost, start.shape, strict=True))
     kept, start = kept[seen], start[seen]
-    return float(2 * np.count_nonzero(kept & start) / max(np.count_nonzero(kept) + np.count_nonzero(start), 1))
+    either = int(kept.sum()) + int(start.sum())
+    return 2 * int((kept & start).sum()) / max(either, 1)
 
 
 def other_parts_ml(probability: F32, start: Mask, voxel_ml: float) -> float:
