@@ -128,7 +128,7 @@ def test_because_tells_only_what_decided():
     found = evaluate({"any": [{"fact": "age", "above": 40}, {"fact": "sex", "is": "male"}]}, AT, KNOWLEDGE)
     assert [dict(words)["en"] for words in found.because] == ["age: 46 years"]
     found = evaluate({"block": "ducts", "states": ["dilated"], "least": 0.2}, AT, KNOWLEDGE)
-    assert dict(found.because[0]) == {"en": "Bile ducts: not dilated 70%", "zh": "胆管: 无扩张 70%"}
+    assert dict(found.because[0]) == {"en": "Bile ducts: not dilated 70%", "zh": "胆管：无扩张 70%"}
 
 
 def test_causes_are_asked_by_upper_bound_group_and_harm():

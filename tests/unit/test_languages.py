@@ -171,7 +171,7 @@ def latin(page: str, *names: str | None) -> list[str]:
     return sorted({part.strip() for part in left if re.search(r"[A-Za-z]{2,}", part)})
 
 
-@pytest.mark.parametrize("contrast", [False, True])
+@pytest.mark.parametrize("contrast", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_real_report_has_no_english(contrast: bool) -> None:
     scan = scanned(contrast)
     made, chosen = scan.acquisition, scan.series.chosen
