@@ -101,7 +101,7 @@ def test_a_scan_of_noise_gives_no_more_than_the_outline(
     blank = known(liver_anatomy(liver, replace(patient.volume, hu=hu)))
     points = inner_points(liver)
     assert surest(blank.segments(points)).mean() < surest(by_shape.segments(points)).mean() + 0.08
-    assert "hepatic veins" not in blank.basis
+    assert not blank.basis.startswith("hepatic veins seen")
 
 
 def test_extreme_points_lie_in_the_segments_they_must(by_shape: LiverAnatomy, liver: LiverMask) -> None:

@@ -204,19 +204,12 @@ def _basis(population: Population, marks: Landmarks) -> str:
     """Return what was seen, in words."""
     if marks.liver_hu is None:
         return "shape of the outline only"
-    veins = [name.split()[0] for name in _VEINS if population.seen[name] > _SEEN]
-    parts = []
-    if len(veins) == len(_VEINS):
-        parts.append("hepatic veins")
-    elif veins:
-        parts.append(f"{' and '.join(veins)} hepatic vein{'s' if len(veins) > 1 else ''}")
+    veins = sum(population.seen[name] > _SEEN for name in _VEINS)
+    parts = ["", "one hepatic vein seen", "two hepatic veins seen", "hepatic veins seen"][veins : veins + 1]
     if max(population.seen[name] for name in _BRANCHES) > _SEEN:
-        parts.append("portal branches")
+        parts.append("portal branches seen")
     if len(marks.gall_mm):
-        parts.append("gallbladder")
+        parts.append("gallbladder seen")
     if len(marks.fissure_mm) >= 20:
-        parts.append("fissure")
-    if not parts:
-        return "shape only, no vessel seen"
-    words = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"{words} seen"
+        parts.append("umbilical fissure seen")
+    return "; ".join(p for p in parts if p) or "shape only, no vessel seen"
