@@ -6,6 +6,7 @@ says so in its row where they are not there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
