@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -96,6 +96,7 @@ def test_probability_lies_on_the_side_of_the_mask() -> None:
         np.testing.assert_array_equal(values > 127.5, refined.mask)
 
 
+@settings(deadline=None, max_examples=30)
 @given(sure=st.floats(3, 12), more=st.floats(0, 3), perhaps=st.floats(0, 3))
 def test_the_interval_holds_the_volume_and_widens_with_doubt(sure: float, more: float, perhaps: float) -> None:
     mask = ball(sure + more)

@@ -46,7 +46,8 @@ class Refined:
         volume_ratio: refined volume over the network's.
         contrast: Bhattacharyya distance between the grey values of liver and surroundings; small means
             that the scan itself shows no edge.
-        field: probability of liver that the random walker gave, ``(z, y, x)``; None where it was not used.
+        field: probability of liver that the random walker gave, ``(z, y, x)``, 0 in fluid that was left out; None
+            where it was not used.
     """
 
     mask: Mask
@@ -110,6 +111,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     if abs(change - 1) > largest_change:
         kept = _filled((start & ~fat & ~bone) | bright)
         return Refined(largest_component(kept), True, change, contrast)
+    field[fluid & ~mask] = 0
     return Refined(mask, False, change, contrast, field)
 
 

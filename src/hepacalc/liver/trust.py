@@ -134,10 +134,13 @@ def trust(refined: Refined, hu: F32, probability: F32, witness: Witness) -> tupl
 
 
 def voxel_probability(refined: Refined, probability: F32) -> NDArray[np.uint8]:
-    """Return the probability of liver at 2 mm in 255ths: of network and edge together, on the mask's side of a half."""
-    edge = refined.mask.astype(np.float32) if refined.field is None else refined.field
+    """Return the probability of liver at 2 mm in 255ths: of network and edge together, on the mask's side of a half.
+
+    Far from the edge, and in fluid that was left out, there is none outside of the mask.
+    """
+    edge = probability if refined.field is None else refined.field
     mixed = 0.5 * (edge + probability)
-    mixed = np.where(refined.mask, np.maximum(mixed, 0.51), np.minimum(mixed, 0.49))
+    mixed = np.where(refined.mask, np.maximum(mixed, 0.51), np.where(edge > 0, np.minimum(mixed, 0.49), 0.0))
     return np.asarray(np.rint(255 * mixed), np.uint8)
 
 
