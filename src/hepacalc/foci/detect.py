@@ -7,7 +7,11 @@ small speck whose HU partial volume has brought down is still a candidate.
 from __future__ import annotations
 
 import itertools
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +20,8 @@ from scipy import ndimage
 from hepacalc.foci.blocks import block_max, block_mean, enlarge, spread, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene, bulk
 from hepacalc.geometry import Slices3
+
+T = TypeVar("T")
 
 __all__ = ["Candidate", "detect", "slow_background"]
 
@@ -30,6 +36,8 @@ NOISY = 8.0
 TREE_FILL = 0.12
 LEAST_HEIGHT_HU = 12.0
 MOST_CANDIDATES = 400
+AHEAD = 3
+"""Peaks that are flooded at a time."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -78,9 +86,13 @@ def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = Non
     step = tuple(d * f for d, f in zip(scene.spacing_mm, factor, strict=True))
     box = _around(scene, factor)
     first = np.array([b.start // f for b, f in zip(box, factor, strict=True)])
-    mean, brightest = block_mean(scene.hu[box], factor), block_max(scene.hu[box], factor)
-    liver = block_mean(scene.liver[box], factor) >= 0.5
-    slow = slow_background(mean, liver, step, scene.parenchyma_hu, scene.spread_hu)
+    with ThreadPoolExecutor(1) as pool:
+        # NumPy and SciPy let go of the interpreter: what does not need one another is made at the same time
+        beside = pool.submit(lambda: (block_max(scene.hu[box], factor), _Surface(scene)))
+        mean = block_mean(scene.hu[box], factor)
+        liver = block_mean(scene.liver[box], factor) >= 0.5
+        slow = slow_background(mean, liver, step, scene.parenchyma_hu, scene.spread_hu)
+        brightest, surface = beside.result()
     core = ~_grow(~liver, step, 4.0)
     if np.count_nonzero(core) < 500:
         core = liver
@@ -98,7 +110,7 @@ def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = Non
     height, score = np.maximum(above, 0.6 * bright)[hot], score[hot]
     tops = _tops(where, height, near.shape, tuple(max(round(2.0 / d), 1) for d in step))
     order = tops[np.argsort(-height[tops])]
-    return _regions(_Field(scene, slow, first, factor, vessel_hu), where[order], score[order])
+    return _regions(_Field(scene, surface, slow, first, factor, vessel_hu), where[order], score[order])
 
 
 def _around(scene: Scene, factor: tuple[int, ...]) -> Slices3:
@@ -145,14 +157,10 @@ def _grow(mask: Mask, step: tuple[float, ...], mm: float) -> Mask:
     return spread(mask, [int(np.ceil(mm / d - 0.25)) for d in step])
 
 
-class _Field:
-    """What flooding needs of the whole scene, made once: slow background, depth in the liver."""
+class _Surface:
+    """Where the surface of the liver is, on blocks of about 2.6 mm: depth below it, and what is near."""
 
-    def __init__(
-        self, scene: Scene, slow: F32, first: NDArray[np.intp], factor: tuple[int, ...], vessel_hu: float | None
-    ) -> None:
-        self.scene, self.slow, self.first, self.factor = scene, slow, first, factor
-        self.follow_above = -np.inf if vessel_hu is None else vessel_hu + max(40.0, 2.5 * scene.noise_hu)
+    def __init__(self, scene: Scene) -> None:
         self._coarse = tuple(max(round(2.6 / d), 1) for d in scene.spacing_mm)
         box = _around(scene, self._coarse)
         self._start = np.array([b.start // f for b, f in zip(box, self._coarse, strict=True)])
@@ -183,47 +191,79 @@ class _Field:
         return float(self._depth[self._cells(np.array([index]))][0])
 
 
+class _Field:
+    """What flooding needs of the whole scene, made once: slow background, the liver's surface."""
+
+    def __init__(
+        self,
+        scene: Scene,
+        surface: _Surface,
+        slow: F32,
+        first: NDArray[np.intp],
+        factor: tuple[int, ...],
+        vessel_hu: float | None,
+    ) -> None:
+        self.scene, self.surface, self.slow, self.first, self.factor = scene, surface, slow, first, factor
+        self.follow_above = -np.inf if vessel_hu is None else vessel_hu + max(40.0, 2.5 * scene.noise_hu)
+
+
 def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]) -> tuple[Candidate, ...]:
-    """Flood each peak down to half its height; a peak inside an earlier region belongs to that one."""
+    """Flood each peak down to half its height; a peak inside an earlier region belongs to that one.
+
+    The next peak is flooded by a second thread meanwhile; when it turns out to be claimed that is thrown away.
+    """
     scene, factor = field.scene, field.factor
     claimed = np.zeros(scene.hu.shape, bool)
     out: list[Candidate] = []
-    for top, score in zip(tops, scores, strict=True):
-        if len(out) >= MOST_CANDIDATES:
-            break
-        start = [int(t * f) for t, f in zip(top + field.first, factor, strict=True)]
-        block = tuple(slice(s, s + f) for s, f in zip(start, factor, strict=True))
-        if claimed[block].any():
-            continue
-        peak = _climb(scene, block)
-        if claimed[peak]:
-            continue
-        background = float(field.slow[tuple(top)])
-        found = _flood(field, peak, background)
-        if found is None:
-            continue
-        taken = claimed[found.box] & found.region
-        if taken.sum() > 0.5 * found.region.sum():
-            continue
-        if taken.any():
-            found = replace(found, region=found.region & ~taken)
-        claimed[found.box] |= found.region
-        out.append(
-            Candidate(
-                peak,
-                found.height,
-                background,
-                float(score),
-                found.box,
-                found.region,
-                found.inside,
-                found.depth_mm,
-                field.depth_at(peak),
-                found.is_cut,
-                _at_edge(scene, found.box),
+
+    def free() -> Iterator[tuple[tuple[slice, ...], tuple[int, int, int], float, float]]:
+        for top, score in zip(tops, scores, strict=True):
+            start = [int(t * f) for t, f in zip(top + field.first, factor, strict=True)]
+            block = tuple(slice(s, s + f) for s, f in zip(start, factor, strict=True))
+            if not claimed[block].any():
+                yield block, _climb(scene, block), float(score), float(field.slow[tuple(top)])
+
+    with ThreadPoolExecutor(2) as pool:
+        for block, peak, score, background, asked in _ahead(
+            (*one, pool.submit(_flood, field, one[1], one[3])) for one in free()
+        ):
+            if len(out) >= MOST_CANDIDATES:
+                break
+            found = asked.result()
+            if found is None or claimed[block].any() or claimed[peak]:
+                continue
+            taken = claimed[found.box] & found.region
+            if taken.sum() > 0.5 * found.region.sum():
+                continue
+            if taken.any():
+                found = replace(found, region=found.region & ~taken)
+            claimed[found.box] |= found.region
+            out.append(
+                Candidate(
+                    peak,
+                    found.height,
+                    background,
+                    score,
+                    found.box,
+                    found.region,
+                    found.inside,
+                    found.depth_mm,
+                    field.surface.depth_at(peak),
+                    found.is_cut,
+                    _at_edge(scene, found.box),
+                )
             )
-        )
     return tuple(sorted(out, key=lambda c: -c.peak_hu))
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """Give items in their order, each when the next :data:`AHEAD` less one have been made."""
+    waiting: deque[T] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) >= AHEAD:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _climb(scene: Scene, block: tuple[slice, ...]) -> tuple[int, int, int]:
@@ -285,7 +325,7 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
     is_cut = False
     if inside < 0.8:
         # it goes on outside (a rib that touches the liver, a vessel that leaves it): keep what belongs to the liver
-        kept = field.near_liver(start, region)
+        kept = field.surface.near_liver(start, region)
         here = tuple(a - t.start for a, t in zip(at, tight, strict=True))
         if kept[here]:
             region, is_cut = _part_with(kept, here), True
@@ -295,7 +335,7 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
     place = tuple(slice(s, s + n) for s, n in zip(start, region.shape, strict=True))
     where: Slices3 = (place[0], place[1], place[2])
     body = np.ascontiguousarray(region)
-    return _Flooded(where, body, height, inside, field.depth_mm(where, body), is_cut)
+    return _Flooded(where, body, height, inside, field.surface.depth_mm(where, body), is_cut)
 
 
 def _calmed(hu: F32, at: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[F32, tuple[int, ...], float]:

@@ -185,8 +185,7 @@ def _bone(hu: F32, depth: F32, mean: float, step_mm: float) -> Mask:
     """Return bone beside the liver, marrow included.
 
     A rib that the network's mask touches is one large dense structure, its two cortices joined by closing; only its
-    near side lies in the mask, never deep. A calcified focus lies in the mask as a whole, or reaches deep into it. A
-    plaque of the capsule lies so near to a rib that closing joins them: what by itself lies along the mask stays.
+    near side lies in the mask, never deep. A calcified focus lies in the mask as a whole, or reaches deep into it.
     """
     dense = hu > max(mean + 110.0, 200.0)
     labels, n = ndimage.label(_erode_dilate(dense, max(round(4.0 / step_mm), 1), opening=False) | dense)
@@ -197,21 +196,15 @@ def _bone(hu: F32, depth: F32, mean: float, step_mm: float) -> Mask:
     deepest = _deepest(depth, labels, n)
     foreign = (share < 0.8) & (deepest < 12.0) & (size > 1500.0)
     foreign[0] = False
-    alone, m = ndimage.label(dense)
-    along = np.bincount(alone[depth > -4.0], minlength=m + 1) > 0.8 * np.bincount(alone.ravel(), minlength=m + 1)
-    along[0] = False
-    return np.asarray(foreign[labels] & ~along[alone])
+    return np.asarray(foreign[labels])
 
 
 def _bright_parts(bright: Mask, depth: F32, step_mm: float) -> Mask:
-    """Return bright voxels of things that lie in the liver: within the mask as a whole, or reaching deep into it.
-
-    One voxel beyond the mask counts as in it, so that what lies in its edge stays whole.
-    """
+    """Return bright voxels of things that lie in the liver: within the mask as a whole, or reaching deep into it."""
     labels, n = ndimage.label(bright)
     if n == 0:
         return bright
-    start = depth > -1.2 * step_mm
+    start = depth > 0
     size = np.bincount(labels.ravel(), minlength=n + 1)
     share = np.bincount(labels[start], minlength=n + 1) / np.maximum(size, 1)
     deepest = _deepest(depth, labels, n)
