@@ -23,7 +23,16 @@ from hepacalc.geometry import Geometry
 from hepacalc.liver.calm import without_dense
 from hepacalc.liver.refine import largest_component, refine, robust_mean_sd
 from hepacalc.liver.resample import IsoGrid, iso_grid, shrink, spread
-from hepacalc.liver.trust import LARGER, Witness, other_parts_ml, resized, same_when_larger, trust, voxel_probability
+from hepacalc.liver.trust import (
+    LARGER,
+    STEADY,
+    Witness,
+    other_parts_ml,
+    resized,
+    same_when_larger,
+    trust,
+    voxel_probability,
+)
 from hepacalc.records import LiverMask, LiverProbability, Volume
 
 __all__ = ["EmbeddedSegmenter"]
@@ -37,6 +46,7 @@ LARGEST_ML = 6000.0
 LARGEST_SHARE = 0.55
 CLOSED_RING = 0.93
 LEAST_TRUNK_ML = 1.0
+LEAST_MIRRORED_ML = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +109,12 @@ class EmbeddedSegmenter:
         if _is_doubtful(start, probability, coarse, witness):
             turned = np.ascontiguousarray(seen[:, :, ::-1])
             other = _probability(turned, self.threads, self.weights)
-            if _sure_voxels(other) > 1.5 * _sure_voxels(probability):
-                probability, start, witness = self._witness(turned, is_mirrored=True)
-                probability = np.asarray(probability[:, :, ::-1], np.float32, order="C")
-                start = np.asarray(start[:, :, ::-1], bool, order="C")
+            if _sure_voxels(other) > max(1.5 * _sure_voxels(probability), LEAST_MIRRORED_ML / COARSE_MM**3 * 1000):
+                seen_other, found, said = self._witness(turned, is_mirrored=True)
+                # spleen and stomach of a chest may pass for a liver once; not twice the same
+                if said.steady > STEADY:
+                    probability = np.asarray(seen_other[:, :, ::-1], np.float32, order="C")
+                    start, witness = np.asarray(found[:, :, ::-1], bool, order="C"), said
         return probability, start, witness
 
     def _witness(self, seen: F32, *, is_mirrored: bool) -> tuple[F32, NDArray[np.bool_], Witness]:
