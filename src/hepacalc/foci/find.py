@@ -98,6 +98,7 @@ def find_foci(
     hilum_mm: tuple[float, float, float] | None = None,
     agatston: bool = False,
     drawn: DrawnFoci | None = None,
+    sigma_mm: float | None = None,
 ) -> FociResult:
     """Find and measure bright foci in the liver.
 
@@ -112,15 +113,16 @@ def find_foci(
         hilum_mm: LPS position of the hilum, when known.
         agatston: whether the Agatston-like score is wanted.
         drawn: contours that a person drew or corrected: these are measured, and nothing is searched for.
+        sigma_mm: standard deviation of the in-plane point spread, where it is known already; else the scan is asked.
 
     Raises:
         MeasurementError: the liver mask is empty, or a drawn contour lies away from the liver.
     """
     # NumPy and SciPy let go of the interpreter: two cores, two threads
     with ThreadPoolExecutor(2) as pool:
-        asked = pool.submit(in_plane_sigma_mm, volume)
+        asked = pool.submit(in_plane_sigma_mm, volume) if sigma_mm is None else None
         scene = look_at(volume, liver, TYPICAL_SIGMA_MM)
-        sigma = asked.result()
+        sigma = asked.result() if asked else sigma_mm or TYPICAL_SIGMA_MM
         scene = sharpened(scene, sigma)
         blood = _blood(scene, phase, liver_vessel_hu)
         if drawn is None:
