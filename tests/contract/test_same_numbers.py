@@ -31,7 +31,7 @@ Number = tuple[str, float, float, float]
 
 LANGUAGES = ("en", "zh")
 CODES = {MEASUREMENT_CODES[name].value: name for name in ("mass_mg", "volume_mm3", "max_hu", "mean_hu", "diameter_mm")}
-BELOW, ABOVE = "371885007", "371886008"
+BELOW, ABOVE, AROUND = "371885007", "371886008", "371884006"
 """SNOMED CT: range of lower and of upper measurement uncertainty, with which DICOM SR gives an interval."""
 CODES[EXTENT.value] = "extent_mm"
 NAMES = frozenset(CODES.values())
@@ -118,7 +118,7 @@ def of_sr(paths: list[Path]) -> set[Number]:
             name = CODES.get(item.ConceptNameCodeSequence[0].CodeValue) if "ConceptNameCodeSequence" in item else None
             if item.ValueType == "NUM" and name and item.get("MeasuredValueSequence"):
                 around = {i.ConceptNameCodeSequence[0].CodeValue: value(i) for i in inner if i.ValueType == "NUM"}
-                below, above = (around.get(code, 0.0) for code in (BELOW, ABOVE))
+                below, above = (around.get(code, around.get(AROUND, 0.0)) for code in (BELOW, ABOVE))
                 found.add((name, value(item), value(item) - below, value(item) + above))
             walk(inner)
 

@@ -197,6 +197,17 @@ def test_a_reader_that_goes_away(tmp_path):
     assert told == b""
 
 
+def wait_until_at_work(process):
+    """Wait until the liver's network is loaded; where that cannot be seen, for a while."""
+    maps = Path("/proc") / str(process.pid) / "maps"
+    if not maps.exists():
+        time.sleep(3.0)
+        return
+    end = time.monotonic() + 60
+    while "onnxruntime" not in maps.read_text() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_half_way_leaves_nothing(patient, tmp_path, number, status):
@@ -206,7 +217,7 @@ def test_stopped_half_way_leaves_nothing(patient, tmp_path, number, status):
         # a shell that runs the tests in the background has it ignored, and children inherit that
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    time.sleep(2.0)
+    wait_until_at_work(process)
     os.killpg(process.pid, number)
     _, told = process.communicate(timeout=120)
     assert process.returncode == status

@@ -26,8 +26,9 @@ def test_page_one_goes_from_flags_to_causes_to_plan(page: str) -> None:
     text = Text(page).text
     flags = text.find("red flag")
     assert 0 < text.find("calcified lesions in the liver") < text.find("What it may be") < text.find("What to do next")
-    assert text.find("What to do next") < text.find("How many") < text.find("Lesion L1")
-    assert (0 < flags < text.find("What it may be")) == bool(assessed().reasoning.plan.flags)
+    assert 0 < text.find("How many") < text.find("What limits this answer") < text.find("What it may be")
+    assert text.find("What to do next") < text.find("Lesion L1")
+    assert (0 < flags < text.find("How many")) == bool(assessed().reasoning.plan.flags)
     for said_ in ("Decision support without clinical review", "not a medical device", "not a diagnosis"):
         assert said_ in text
 

@@ -86,7 +86,7 @@ def test_options_reach_the_call(answered, capsys, tmp_path):
     assert options.pop("progress") is None
     assert options == {
         "series": "1.2", "liver_mask": Path("m.nii"), "segmenter": "embedded", "calibration": Path("c.csv"),
-        "agatston": True, "allow_gaps": True, "patient": Path("p.yaml"), "knowledge": None,
+        "agatston": True, "allow_gaps": True, "patient": Path("p.yaml"), "knowledge": None, "foci_mask": None,
     }  # fmt: skip
 
 

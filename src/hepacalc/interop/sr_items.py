@@ -62,8 +62,7 @@ def measurement(name: Code, number: Measurement, *, note: str = "") -> hd.sr.Con
     below: list[hd.sr.ContentItem] = []
     if high > low:
         up, down = significant(high - value), significant(value - low)
-        even = abs(up - down) <= 1e-4 * max(up, down)
-        ranges = ((_AROUND, max(up, down)),) if even else ((_UPPER, up), (_LOWER, down))
+        ranges = ((_AROUND, up),) if up == down else ((_UPPER, up), (_LOWER, down))
         below += [number_item(around, by, number.unit) for around, by in ranges]
     if note:
         below.append(text_item(COMMENT, note, relationship="HAS PROPERTIES"))

@@ -6,6 +6,7 @@ Files keep six significant digits (:func:`significant`); a page shows fewer (:fu
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from hepacalc.records import Measured
@@ -80,6 +81,9 @@ def shown(number: Measured) -> Shown:
     the same digits, and a value beyond its half-width never becomes zero.
     """
     unit = unit_text(number.unit)
+    # the digits that files keep, so that a stored assessment reads the same
+    value, low_end, high_end = (significant(one) for one in (number.value, number.low, number.high))
+    number = replace(number, value=value, low=low_end, high=high_end)
     half = (number.high - number.low) / 2
     most = max(_MOST_DECIMALS.get(unit, 2), 1 - _exponent(number.value)) if unit not in _WHOLE else 0
     if half > 0:
