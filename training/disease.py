@@ -140,7 +140,7 @@ def add_calcium(rng: np.random.Generator, scene: Scene) -> None:
                 thick = float(rng.uniform(1, 5))
                 if rng.random() < 0.7:
                     hu = scene.hu[box]
-                    hu += _cover(distance) * near * (np.float32(rng.uniform(-5, 70)) - hu)
+                    hu += _cover(distance) * (near & (scene.liver[box] > 0.1)) * (np.float32(rng.uniform(-5, 70)) - hu)
                 share = (
                     share * _cover(-(distance + np.float32(thick)))
                     if thick > 3
@@ -149,7 +149,8 @@ def add_calcium(rng: np.random.Generator, scene: Scene) -> None:
                 _claim(scene, box, _cover(distance) * near)
             share = share * near
         scene.hu[box] += share * np.float32(delta)
-        _claim(scene, box, np.where(share > 0.3, 1, 0).astype(np.float32))
+        # a voxel that calcium fills to three tenths is liver; less of it, so much less
+        _claim(scene, box, np.minimum(share / np.float32(0.3), 1).astype(np.float32))
 
 
 def add_fluid_rim(rng: np.random.Generator, scene: Scene) -> None:
