@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hepacalc.errors import HepacalcError, OtherStudy
+from hepacalc.errors import GridMismatch, HepacalcError, InvalidLiverMask, OtherStudy
 from hepacalc.liver.mask_file import read_liver_mask
 from hepacalc.records import Volume
 from hepacalc.study import open_study, read_nifti_labels
