@@ -2,7 +2,8 @@
 
 After ConText (Harkema et al. 2009, J Biomed Inform 42:839): cues reach forward (``_pre``) or backward (``_post``) over
 the words of their sentence until something ends their reach. Ours differ in what ends it: a preposition ("no
-enhancement of the calcified lesion"), a predicate, a comma before a new statement; and in lists, over which "no" goes on.
+enhancement of the calcified lesion"), a predicate, a comma before a new statement; and in lists, over which "no" goes
+on.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ __all__ = ["Standing", "context_of", "standing"]
 
 COURSE = ("same", "new", "grown", "shrunk", "denser")
 _MAIN = (
-    "neg_pre", "neg_post", "closed", "gone_post", "doubt_pre", "doubt_post", "likely_pre", "likely_post", "asked_pre",
-    "asked_post", "past_pre", "past_post", "unseen_post", "stop",
+    "neg_pre", "neg_post", "closed", "gone_pre", "gone_post", "doubt_pre", "doubt_post", "likely_pre", "likely_post",
+    "asked_pre", "asked_post", "past_pre", "past_post", "unseen_post", "stop",
 )  # fmt: skip
 _PREPOSITION = re.compile(
-    r"\b(?:of|in|within|for|around|surrounding|to(?! suggest| indicate)|from|about|regarding|at|by|near|between|involving|"
+    r"\b(?:of|in|within|for|around|surrounding|to(?! suggest| indicate)|from|about|regarding|at|by|"
+    r"near|between|involving|"
     r"inside|on|through)\b"
 )
 _OR = re.compile(r"\bor\b|\bnor\b|/|、|或")
 _NEW_ITEM = re.compile(
-    r"^\s*(?:and |with )?\s*(?:an?|the|tiny|small|few|several|multiple|scattered|numerous|there|two|three|single|solitary|"
+    r"^\s*(?:and |with )?\s*(?:an?|the|tiny|small|few|several|multiple|scattered|numerous|there|two|"
+    r"three|single|solitary|"
     r"punctate|stable|unchanged|old|again|known|coarse|one|some|incidental\w*|innumerable|similar|linear|dense|with|"
     r"possible|probable|likely|\d)\b"
 )
@@ -36,13 +39,17 @@ _AND_NEW = re.compile(
     r"incidental\w*|contains?|shows?|has|have|is|are|with)\b|\bwith an? (?:tiny|small|punctate|single|calcified)\b"
 )
 _STATED = re.compile(
-    r"^.{0,60}?(?:\b(?:is|are|was|were)\b(?: \w+)? (?:seen|noted|present|identified|visuali[sz]ed|found|demonstrated|evident|"
+    r"^.{0,60}?(?:\b(?:is|are|was|were)\b(?: \w+)? (?:seen|noted|present|identified|visuali[sz]ed|"
+    r"found|demonstrated|evident|"
     r"observed|visible)\b|\bnoted\b|\d ?(?:mm|cm)\b)"
 )
 _PREDICATE = re.compile(
-    r"\b(?:is|are|was|were)\b(?!.{0,25}to suggest)|\bthere\b|\b(?:contains?|shows?|demonstrates?|reveals?|has|have|noted|unremarkable)\b(?!.{0,15}to suggest)"
+    r"\b(?:is|are|was|were)\b(?!.{0,25}to suggest)|\bthere\b|\b(?:contains?|shows?|demonstrates?|"
+    r"reveals?|has|have|noted|unremarkable)\b(?!.{0,15}to suggest)"
 )
-_NARROW = re.compile(r"\b(?:with|containing|showing|which|that|demonstrating|and|but)\b|伴|合并|及|和|并|内见|内有|内可见|[,;]")
+_NARROW = re.compile(
+    r"\b(?:with|containing|showing|which|that|demonstrating|and|but)\b|伴|合并|及|和|并|内见|内有|内可见|[,;]"
+)
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _FORMER = re.compile(r"previous|prior|known|earlier|\bold\b|既往|原|前[片次]|上次")
 
@@ -89,6 +96,8 @@ def standing(said: Context, start: int, end: int, section: str) -> Standing:
 
     if (gone := behind("gone_post", 14, commas=True)) is not None:
         return Standing("gone", (gone,))
+    if (gone := ahead("gone_pre", 3)) is not None:
+        return Standing("gone", (gone,))
     doubted = next((c for c in after if c.category == "doubt_post" and _close(text, end, c)), None)
     denied = behind("neg_post") if doubted is None else None
     denied = denied or next((c for c in before if c.category == "neg_pre" and _denies(text, c, start, end)), None)
@@ -100,13 +109,17 @@ def standing(said: Context, start: int, end: int, section: str) -> Standing:
     if asked is not None:
         return Standing("hypothetical", (asked,))
     past = tuple(c for c in (_past(text, before, start), behind("past_post", 9, commas=False)) if c)
+    if section in ("history", "technique") and (doubted or ahead("doubt_pre")):
+        return Standing("hypothetical", past)
     if section in ("history", "technique") or (change is None and (past or section == "comparison")):
         return Standing("history", past)
     course = () if change is None else (change,)
     doubted = doubted or ahead("doubt_pre")
     if doubted is not None:
         return Standing("possible", (doubted, *course), change)
-    likely = ahead("likely_pre") or next((c for c in after if c.category == "likely_post" and _close(text, end, c)), None)
+    likely = ahead("likely_pre") or next(
+        (c for c in after if c.category == "likely_post" and _close(text, end, c)), None
+    )
     if likely is not None:
         return Standing("probable", (likely, *course), change)
     return Standing("present", course, change)
@@ -132,7 +145,9 @@ def _denies(text: str, cue: Cue, start: int, end: int) -> bool:
         return False
     if "," in gap:
         item = gap.rpartition(",")[2] + text[start : end + 80].split(",")[0].split(";")[0]
-        ored = bool(re.search(r"\b(?:or|nor)\b", gap)) or bool(re.match(r"[^;.]{0,60}?\b(?:or|nor)\b", text[end : end + 80]))
+        ored = bool(re.search(r"\b(?:or|nor)\b", gap)) or bool(
+            re.match(r"[^;.]{0,60}?\b(?:or|nor)\b", text[end : end + 80])
+        )
         if re.search(r"^\s*(?:or|nor)\b", item):
             return True
         if not ored and (_NEW_ITEM.match(item) or _STATED.match(text[start:end] + text[end : end + 80].split(",")[0])):
@@ -173,14 +188,22 @@ def _forward(text: str, cue: Cue, start: int, words: int) -> bool:
         return True
     phrase = text[cue.start : cue.end]
     listed = bool(re.search(r"\b(?:or|vs|versus)\b", gap)) and "with" not in gap
-    return listed or (bool(re.match(r"ddx|d/d|diff|either|\?|to |rule|r/o|evaluat|assess|if", phrase)) and ";" not in gap)
+    return listed or (
+        bool(re.match(r"ddx|d/d|diff|either|\?|to |rule|r/o|evaluat|assess|if", phrase)) and ";" not in gap
+    )
 
 
 def _past(text: str, before: Sequence[Cue], start: int) -> Cue | None:
     for cue in before:
         gap = text[cue.end : start]
-        if cue.category == "past_pre" and len(gap) <= 70 and not re.search(r"[;]|今|现|本次|此次|\bnow\b|\btoday\b|currently", gap):
+        if (
+            cue.category == "past_pre"
+            and len(gap) <= 70
+            and not re.search(r"[;]|今(?!年)|(?<![发表出])现|目前|本次|此次|\bnow\b|\btoday\b|currently", gap)
+        ):
             if cue.category == "past_pre" and _CJK.search(text[cue.start : cue.end]) and len(gap) > 24:
+                continue
+            if text[cue.start : cue.end] in ("因", "主诉") and "," in gap:
                 continue
             return cue
     return None

@@ -1,7 +1,7 @@
 """Cue tables: phrases with a category. They are data (``words/*.tsv``); this only loads and finds them.
 
-A line of a table is ``category <tab> language <tab> pattern <tab> value``; ``#`` starts a comment line. The pattern is a
-regular expression on normalised text (:func:`hepacalc.reports.text.plain`); an English one (``en``) stands between word
+A line of a table is ``category <tab> language <tab> pattern <tab> value``; ``#`` starts a comment line. The pattern
+is a regular expression on normalised text (:func:`hepacalc.reports.text.plain`); an English one (``en``) stands between word
 boundaries, a Chinese one (``zh``) anywhere. Of cues of one table that overlap, one inside another is dropped: that is
 how "no change" keeps "no" from denying anything.
 """
@@ -65,9 +65,14 @@ class Table:
 
 
 def _covers(one: Cue, other: Cue) -> bool:
-    """Whether a cue lies inside another; on the same words two categories may both hold, unless one is ``closed``."""
+    """Whether a cue lies inside another; two categories hold on the same words
+    unless one is ``closed``, and one that reaches forward does not hide the same that reaches backward."""
     if (one.start, one.end) == (other.start, other.end):
         return one.category == other.category or "closed" in (one.category, other.category)
+    outer, _, way = one.category.partition("_")
+    inner, _, other_way = other.category.partition("_")
+    if outer == inner and way != other_way:
+        return False
     return one.start <= other.start and other.end <= one.end
 
 

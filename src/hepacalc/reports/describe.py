@@ -15,7 +15,8 @@ Mark = Callable[[int, int, str], Words]
 
 _NUM = r"\d{1,3}(?:\.\d{1,2})?"
 _SIZE = re.compile(
-    rf"(?P<sign><=?|>=?|less than |under |below |up to |小于|不足|大于|超过)? ?(?P<nums>{_NUM}(?: ?(?:mm|cm|毫米|厘米|公分))?"
+    rf"(?P<sign><=?|>=?|less than |under |below |up to |小于|不足|大于|"
+    rf"超过)? ?(?P<nums>{_NUM}(?: ?(?:mm|cm|毫米|厘米|公分))?"
     rf"(?: ?(?:x|×|\*|by|乘|-|~|to|至|、) ?{_NUM}(?: ?(?:mm|cm|毫米|厘米|公分))?){{0,2}}) ?-?"
     r"(?P<unit>mm|cm|millimet\w+|centimet\w+|毫米|厘米|公分)(?![a-z2-3²³]|\s?(?:hg|/|slice|thick|collimation|层|间隔))"
 )
@@ -24,21 +25,37 @@ _OTHER = re.compile(
     r"(?:span|craniocaudal|slice|thickness|collimation|wall|length|长径|厚约?|斜径|内径|前后径|上下径|肋下|宽约?|层厚|层距|管径|直径约?(?=.{0,3}门)|"
     r"portal vein|cbd|duct|门静脉|胆总管|胆管|midclavicular|enlarged|measures? in)\W*(?:\w+\W+){0,3}$"
 )
-_HU = re.compile(r"(?:ct值?|密度)?(?:值|约|为|attenuation|density|of|about|~|:|\s)*(-?\d{2,4})(?:\s?(?:-|~|to)\s?(-?\d{2,4}))?\s?(?:hu|hounsfield)")
+_HU = re.compile(
+    r"(?:ct值?|密度)?(?:值|约|为|attenuation|density|of|about|~|:|\s)*(-?\d{2,4})(?:\s?(?:-|~|to)\s?(-?\d{2,4}))?\s?(?:hu|hounsfield)"
+)
 _COUNT = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "两": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10,
 }  # fmt: skip
 _COUNTED = re.compile(
-    r"(?<![\d.a-z])(two|three|four|five|six|seven|eight|nine|ten|[2-9]|1\d|20)(?=,? (?:\w+[- ]){0,4}?(?:calcif\w*|calcs?\b|granulomas|"
+    r"(?<![\d.a-z])(two|three|four|five|six|seven|eight|nine|ten|[2-9]|1\d|"
+    r"20)(?=,? (?:\w+[- ]){0,4}?(?:calcif\w*|calcs?\b|granulomas|"
     r"foci|lesions|spots|nodules|echogenic|hyperechoic|hyperdens\w+))(?! ?(?:mm|cm|x|-|th|\.|/))"
     r"|([两二三四五六七八九十]|[2-9]|1\d)(?:个|枚|处|块|粒|颗)(?!月|年)"
 )
-_ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "iva": "4a", "ivb": "4b"}
+_ROMAN = {
+    "i": "1",
+    "ii": "2",
+    "iii": "3",
+    "iv": "4",
+    "v": "5",
+    "vi": "6",
+    "vii": "7",
+    "viii": "8",
+    "iva": "4a",
+    "ivb": "4b",
+}
 _CHINESE = dict(zip("一二三四五六七八", "12345678", strict=True))
 _SEGMENT = re.compile(
-    r"(?:segments?|segs?\.?|segm\.?|sg\.?|couinaud|(?<![a-z])s|第|肝) ?(?P<list>(?:iv[ab]?|viii|vii|vi|v|iii|ii|i|[1-8][ab]?)(?![a-z0-9]|\.\d|(?: ?(?:mm|cm|x|×)))"
-    r"(?:\s?(?:/|,|、|&|-|~|and|or|to|和|及|至)\s?(?:and )?(?:segments? |s)?(?:iv[ab]?|viii|vii|vi|v|iii|ii|i|[1-8][ab]?)(?![a-z0-9]|\.\d|\s?(?:mm|cm|x|×|个|枚)))*)"
+    r"(?:segments?|segs?\.?|segm\.?|sg\.?|couinaud|(?<![a-z])s|第|肝) ?(?P<list>(?:iv[ab]?|viii|vii|"
+    r"vi|v|iii|ii|i|[1-8][ab]?)(?![a-z0-9]|\.\d|(?: ?(?:mm|cm|x|×)))"
+    r"(?:\s?(?:/|,|、|&|-|~|and|or|to|和|及|至)\s?(?:and )?(?:segments? |s)?(?:iv[ab]?|viii|vii|vi|v|"
+    r"iii|ii|i|[1-8][ab]?)(?![a-z0-9]|\.\d|\s?(?:mm|cm|x|×|个|枚)))*)"
     r"|(?P<zh>(?:viii|vii|vi|iv[ab]?|iii|ii|v|i|[1-8][ab]?|[一二三四五六七八])(?:[、,/及和-](?:viii|vii|vi|iv[ab]?|iii|ii|v|i|[1-8]|[一二三四五六七八]))*)段"
 )
 _ONE = re.compile(r"iv[ab]?|viii|vii|vi|v|iii|ii|i|[1-8][ab]?|[一二三四五六七八]")
@@ -89,7 +106,13 @@ def sizes_of(text: str, start: int, end: int, others: Sequence[int], mark: Mark)
         numbers = [n for n in numbers if 0.2 <= n <= 400]
         if numbers:
             sign = (match["sign"] or "").strip()
-            sign = "<" if sign in ("<", "<=", "less than", "under", "below", "小于", "不足", "up to") else ">" if sign else ""
+            sign = (
+                "<"
+                if sign in ("<", "<=", "less than", "under", "below", "小于", "不足", "up to")
+                else ">"
+                if sign
+                else ""
+            )
             out.append(Size(tuple(sorted(numbers, reverse=True)), sign, mark(*match.span(), "size")))
     return tuple(out)
 

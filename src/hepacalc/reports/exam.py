@@ -17,10 +17,14 @@ _SKIP = re.compile(
 )
 _NUM = r"(?:\d{1,3}|one|two|three|four|six|nine|twelve|a|an|半|一|两|二|三|四|五|六|九|十二|十)"
 _INTERVAL = re.compile(
-    rf"(?P<low>{_NUM})(?:个)?(?: ?(?:-|~|to|or|–|至|到|、) ?(?P<high>{_NUM}))? ?-?(?:个)?(?P<unit>days?|weeks?|wks?|w(?!\w)|months?|mths?|mos?|m(?!\w)|years?|yrs?|y(?!\w)|"
+    rf"(?P<low>{_NUM})(?:个)?(?: ?(?:-|~|to|or|–|至|到|"
+    rf"、) ?(?P<high>{_NUM}))? ?-?(?:个)?(?P<unit>days?|weeks?|wks?|w(?!\w)|months?|mths?|mos?|m(?!\w)|"
+    rf"years?|yrs?|y(?!\w)|"
     r"天|日|周|星期|月|年)(?!内(?:无|未)|前|\d)(?P<half>半)?"
 )
-_WORD_INTERVAL = re.compile(r"(?P<year>annual(?:ly)?|yearly|每年|年度)|(?P<half>半年|six-?monthly|biannual(?:ly)?)|(?P<quarter>季度|quarterly)")
+_WORD_INTERVAL = re.compile(
+    r"(?P<year>annual(?:ly)?|yearly|每年|年度)|(?P<half>半年|six-?monthly|biannual(?:ly)?)|(?P<quarter>季度|quarterly)"
+)
 _VALUE = {
     "one": 1, "a": 1, "an": 1, "two": 2, "three": 3, "four": 4, "six": 6, "nine": 9, "twelve": 12, "半": 0.5, "一": 1,
     "两": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "九": 9, "十": 10, "十二": 12,
@@ -66,7 +70,9 @@ def advice_of(text: Plain, found: Sequence[Sentence]) -> tuple[Advice, ...]:
             deeds = book.find(said, ("deed",))
             words = (one.start + start, one.start + end)
             if none:
-                out.append(Advice("none", None, None, _words(text, words[0] + none[0].start, words[0] + none[0].end, "advice")))
+                out.append(
+                    Advice("none", None, None, _words(text, words[0] + none[0].start, words[0] + none[0].end, "advice"))
+                )
                 continue
             if not deeds or not (verbs or one.section == "advice"):
                 continue
@@ -86,11 +92,17 @@ def advice_of(text: Plain, found: Sequence[Sentence]) -> tuple[Advice, ...]:
 
 def _clauses(one: Sentence) -> list[tuple[int, int]]:
     """Split at commas before a recommendation."""
-    cuts = [m.end() for m in re.finditer(r",(?=.{0,6}(?:建议|请|必要时|无需|随访|定期|recommend|suggest|no |consider|advise))", one.text)]
+    cuts = [
+        m.end()
+        for m in re.finditer(
+            r",(?=.{0,6}(?:建议|请|必要时|无需|随访|定期|recommend|suggest|no |consider|advise))", one.text
+        )
+    ]
     return list(zip([0, *cuts], [*cuts, len(one.text)], strict=True))
 
 
 def _interval(said: str) -> tuple[tuple[int, int], int, int] | None:
+    match: re.Match[str] | None
     for match in _INTERVAL.finditer(said):
         if re.match(r"-?(?:year|yr|month|week)s?-?\s?(?:old|history|ago)|岁", said[match.end() - 6 : match.end() + 12]):
             continue

@@ -14,23 +14,36 @@ _JOIN = re.compile(
     r"^(?:\s*(?:,|and|&|/|or|\+|plus|as well as|along with|、|及|和|与|以及|,?及)\s*)+"
     r"(?:(?:in|of|within|on|at|the|both|right|left|bilateral|lower|upper|also|mediastinal|hilar|small|a|few)\s+)*$"
 )
-_STATE = re.compile(r"^\s*(?:is|are|appears?|:|unremarkable|normal|shows?|has|without|within normal|not|un)")
+_STATE = re.compile(
+    r"^\s*(?:is|are|appears?|:|unremarkable|normal|shows?|has|without|within normal|not|un|being|"
+    r"clear|free|looks?|does|do(?:es)?n|正常|无|未|\\(-|-\\))"
+)
 _PLACED = re.compile(
     r"\b(?:in|within|of|at|involving|throughout|along|inside|from|on|affecting|to|around)\b(?:[\s,]*(?:[\w'-]+)){0,5}?[\s,]*$"
 )
 _BREAK = re.compile(
-    r"[;:]|,\s*(?:and |with |there |the |a |an |no )|\b(?:and (?:a|an|the|there|no|also|multiple|several|few|stable)|but|while|whereas|with|"
-    r"without|is|are|was|were|shows?|contains?|has|have|due to|from|compared|could|may|might)\b|[,\u3002](?=[\u3400-\u9fff])"
+    r"[;:]|,\s*(?:and |with |there |the |a |an |no )|\b(?:and (?:a|an|the|there|no|also|multiple|"
+    r"several|few|stable)|but|while|whereas|with|"
+    r"without|is|are|was|were|shows?|contains?|has|have|due to|from|compared|could|may|might)\b|"
+    r"[,\u3002](?=[\u3400-\u9fff])"
 )
+_ASIDE_OF = re.compile(r"^(?:窝)?(?:旁|周围|附近|邻近|外侧|前方|上方|下方)")
+_CANCER = re.compile(r"^(?:腺)?癌|^恶性|^ ?(?:\w+ )?(?:cancer|carcinoma|adenocarcinoma|primary|ca\b)")
 _ADJECTIVE = re.compile(r"(?:calcified|calcific|ossified|mineralized|mineralised|calcareous|calc'?d|calcif)$")
 _ADJACENT = re.compile(r"^(?:\s*(?:[a-z'-]+\s+){0,2}|[的性]?)$")
 _SEEN = re.compile(
-    r"\b(?:is|are|was|were)(?: again| also| incidentally)? (?:seen|noted|present|identified|visuali[sz]ed|found|demonstrated|evident|observed|"
+    r"\b(?:is|are|was|were)(?: again| also| incidentally)? (?:seen|noted|present|identified|"
+    r"visuali[sz]ed|found|demonstrated|evident|observed|"
     r"visible|scattered|located|situated|detected|not seen|not identified|shown)\b"
 )
-_MAYBE = re.compile(r"^[\s,]*(?:which )?(?:may|might|could|can|possibly|probably|likely|either)\b(?: be)?(?: located| situated)? ?(?:with)?(?:in|from|of)\b[\w ]*$")
+_MAYBE = re.compile(
+    r"^[\s,]*(?:which )?(?:may|might|could|can|possibly|probably|likely|either)\b(?: be)?(?: located|"
+    r" situated)? ?(?:with)?(?:in|from|of)\b[\w ]*$"
+)
 _PLAIN = re.compile(r"^[\s\-]*(?:[a-z'-]+\s+){0,3}$")
-_PREPOSITION = re.compile(r"\b(?:in|of|at|with|within|and|or|is|are|to|no|shows?|contains?|there|has|from|on|near|the|a|an)\b")
+_PREPOSITION = re.compile(
+    r"\b(?:in|of|at|with|within|and|or|is|are|to|no|shows?|contains?|there|has|from|on|near|the|a|an)\b"
+)
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _ASIDE = ("lung", "thyroid", "prostate", "brain", "kidney", "soft_tissue")
 """Organs that have lobes or segments of their own."""
@@ -61,7 +74,7 @@ def groups(text: str, topic: Sequence[str]) -> list[Group]:
     named = [c for c in cues if c.category != "near"]
     skip = False
     for cue in named:
-        if _beside(text, cue, near_ends):
+        if _beside(text, cue, near_ends) or _ASIDE_OF.match(text[cue.end :]) or _primary(text, cue, named):
             skip = True
             continue
         if skip and cue.category == "weak":
@@ -80,6 +93,13 @@ def groups(text: str, topic: Sequence[str]) -> list[Group]:
 
 def _beside(text: str, cue: Cue, near_ends: set[int]) -> bool:
     return any(end <= cue.start and not text[end : cue.start].strip() for end in near_ends)
+
+
+def _primary(text: str, cue: Cue, named: Sequence[Cue]) -> bool:
+    """Whether an organ is only named as the seat of a cancer that the liver has metastases of."""
+    if cue.value == "liver" or not _CANCER.match(text[cue.end :]):
+        return False
+    return any(c.value == "liver" and c.start < cue.start for c in named)
 
 
 def _owner(text: str, cue: Cue, named: Sequence[Cue], before: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,7 +123,11 @@ def _merged(text: str, found: Sequence[Group]) -> list[Group]:
             same = not between.strip() and (
                 group.weak or out[-1].weak or group.organs == out[-1].organs or bool(_CJK.match(text[group.start :]))
             )
-            part = re.match(r"^\s*(?:,|of|in|of the|in the|\(|-|的|:)?\s*$", between) and group.weak and "liver" in out[-1].organs
+            part = (
+                re.match(r"^\s*(?:,|of|in|of the|in the|\(|-|的|:)?\s*$", between)
+                and group.weak
+                and "liver" in out[-1].organs
+            )
             if (_JOIN.match(between) and not said) or same or part:
                 organs = (*out[-1].organs, *(o for o in group.organs if o not in out[-1].organs))
                 either = out[-1].doubtful or (len(organs) > 1 and bool(re.search(r"\bor\b|或", between)))
@@ -130,7 +154,12 @@ def organs_of(
     last, following = (before[-1] if before else None), (after[0] if after else None)
     gap_before = text[last.end : start] if last else ""
     gap_after = text[end : following.start] if following else ""
-    if following and _ADJECTIVE.search(text[start:end]) and _ADJACENT.match(gap_after) and not _PREPOSITION.search(gap_after):
+    if (
+        following
+        and _ADJECTIVE.search(text[start:end])
+        and _ADJACENT.match(gap_after)
+        and not _PREPOSITION.search(gap_after)
+    ):
         return following.organs, following
     if following and re.match(r"^(?:灶|影)?(?:,)?(?:位于|见于|在)$", gap_after):
         return following.organs, following
@@ -146,4 +175,9 @@ def organs_of(
         return last.organs, last
     if following and not _BREAK.search(said):
         return following.organs, following
-    return tuple(topic), None
+    if topic:
+        return tuple(topic), None
+    told = {organ for g in found for organ in g.organs}
+    if following and told == {"liver"} and not _STATE.match(text[following.end :]):
+        return following.organs, following
+    return (), None

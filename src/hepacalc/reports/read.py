@@ -23,20 +23,32 @@ LONGEST = 200_000
 CANDIDATES = ("bright_echo", "dense")
 MIMICS = ("stone", "lipiodol", "clip", "coil", "stent", "gas", "contrast", "metal")
 _SHADOW = re.compile(
-    r"(?:with|and|casting|causing|producing|showing|demonstrat\w+|has|posterior|distal|strong|clean|dense|faint|acoustic|marked|partial)[\w ,-]{0,25}?shadow\w*|"
-    r"shadowing|acoustic shadow\w*|(?:伴|后方?|后伴|可?见|有|见有?|伴有|及|拖|带).{0,6}?(?:声影|彗星尾)|声影\(?\+\)?|\+\)?声影|伴影"
+    r"(?:with|and|casting|causing|producing|showing|demonstrat\w+|has|posterior|distal|strong|clean|"
+    r"dense|faint|acoustic|marked|partial)[\w ,-]{0,25}?shadow\w*|"
+    r"shadowing|acoustic shadow\w*|(?:伴|后方?|后伴|可?见|有|见有?|伴有|及|拖|带).{0,6}?(?:声影|"
+    r"彗星尾)|声影\(?\+\)?|\+\)?声影|伴影"
 )
 _NO_SHADOW = re.compile(
-    r"(?:no|without|w/o|not?|lack\w*|absent|absence|free)\b[\w ]{0,30}?shadow\w*|shadow\w* (?:is|was) (?:not|absent)|non-?shadow\w*|"
+    r"(?:no|without|w/o|not?|lack\w*|absent|absence|free)\b[\w ]{0,30}?shadow\w*|shadow\w* (?:is|"
+    r"was) (?:not|absent)|non-?shadow\w*|"
     r"(?:无|未见|不伴|没有|未)(?:明显|确切|典型|伴)*(?:后方?)?声影|声影(?:不明显|\(-\)|阴性)"
 )
-_DUCTAL = re.compile(r"duct|biliary|沿.{0,3}胆管|胆管(?:内|走行)|管道?样|comet|彗星|ring-?down|移动|gas|air|pneumobilia|积气")
-_ENHANCED = re.compile(r"arterial|enhanc|phase|venous|washout|wash-?out|强化|动脉期|增强|门脉期|lipiodol|碘油|fatty|fat sparing|sparing")
+_DUCTAL = re.compile(
+    r"duct|biliary|沿.{0,3}胆管|胆管(?:内|走行)|管道?样|comet|彗星|ring-?down|移动|gas|air|pneumobilia|积气"
+)
+_ENHANCED = re.compile(
+    r"arterial|enhanc|phase|venous|washout|wash-?out|强化|动脉期|增强|门脉期|lipiodol|碘油|fatty|fat sparing|sparing"
+)
 _BENIGN_BRIGHT = re.compile(r"h(?:a)?emangioma|血管瘤|脂肪|fatty|lipoma|韧带|ligament|falciform|静脉韧带")
 _CANDIDATE = re.compile(r"\b(?:ca|cl|kal)[a-z]{5,14}\b")
 _TARGETS = ("calcification", "calcifications", "calcified", "calcific", "calcifying")
 _SUPPORT = ("vessel", "duct", "node", "peritoneum", "bone", "liver_duct")
-_PRONOUN = re.compile(r"^\s*(?:it|this|these|they|the (?:largest|larger|focus|lesion|calcif\w+|biggest)|largest|measur\w+|max\w*|其中?|大者|最大|较大|大小|范围)")
+_YEAR = re.compile(r"(?<![\d.])(?:19[89]\d|20[0-4]\d)(?![\d.])")
+_NOTHING = re.compile(r"\b(?:no|not|normal|unremarkable|clear)\b|无|未|正常|-")
+_PRONOUN = re.compile(
+    r"^\s*(?:it|this|these|they|the (?:largest|larger|focus|lesion|calcif\w+|biggest)|largest|"
+    r"measur\w+|max\w*|其中?|大者|最大|较大|大小|范围)"
+)
 
 
 def read_report(text: str, language: str | None = None) -> ReportFindings:
@@ -92,7 +104,7 @@ def _mentions(body: Plain, found: Sequence[Sentence]) -> Iterator[Mention]:
 
 def _kinds(text: str) -> list[Cue]:
     """Return what is spoken of in a sentence; words that are nearly "calcification" count as it."""
-    found = [c for c in table("kinds").find(text)]
+    found = list(table("kinds").find(text))
     taken = [(c.start, c.end) for c in found]
     for match in _CANDIDATE.finditer(text):
         if not any(a < match.end() and match.start() < b for a, b in taken) and _is_typo(match.group()):
@@ -128,6 +140,14 @@ def _mention(
     denying = cue.category == "uncalcified"
     kind = "calcification" if denying else cue.category
     organs, group = organs_of(one.text, cue.start, cue.end, here, topic)
+    if (
+        not organs
+        and following is not None
+        and following.line == one.line
+        and len(following.text.split()) <= 4
+        and not _NOTHING.search(following.text)
+    ):
+        organs = topic_of([g for g in groups(following.text, ()) if g.start <= 4])
     organs = tuple(dict.fromkeys("liver" if o == "liver_duct" and kind == "calcification" else o for o in organs))
     stands = Standing("absent") if denying else standing(said, cue.start, cue.end, one.section)
     words = [mark(cue.start, cue.end, kind)]
@@ -169,7 +189,13 @@ def _sure(kind: str, cue: Cue, state: State, organs: tuple[str, ...], group: Gro
 
 
 def _described(
-    mention: Mention, one: Sentence, following: Sentence | None, cue: Cue, kinds: Sequence[Cue], stands: Standing, mark: Mark
+    mention: Mention,
+    one: Sentence,
+    following: Sentence | None,
+    cue: Cue,
+    kinds: Sequence[Cue],
+    stands: Standing,
+    mark: Mark,
 ) -> Mention:
     text, others = one.text, [k.start for k in kinds if k is not cue]
     sizes = sizes_of(text, cue.start, cue.end, others, mark)
@@ -182,7 +208,9 @@ def _described(
         sizes = sizes_of(following.text, 0, 0, (), next_mark)
     change = None
     if stands.change is not None:
-        change = Change(stands.change.value, mark(stands.change.start, stands.change.end, "course"))
+        year = _YEAR.search(text)
+        words = mark(stands.change.start, stands.change.end, "course")
+        change = Change(stands.change.value, words, year[0] if year else None)
     return replace(
         mention,
         number=number_of(text, cue.start, cue.end, mark),
@@ -231,7 +259,8 @@ def _answer(mentions: Sequence[Mention]) -> tuple[Answer, float]:
 
 
 _NORMAL = re.compile(
-    r"(?<!ab)(?:liver|hepatic parenchyma)\b[^.;,]{0,40}?\b(?:normal|unremarkable|within normal limits|no (?:focal|significant) (?:lesion|abnormalit)\w*)|"
+    r"(?<!ab)(?:liver|hepatic parenchyma)\b[^.;,]{0,40}?\b(?:normal|unremarkable|within normal limits|"
+    r"no (?:focal|significant) (?:lesion|abnormalit)\w*)|"
     r"肝(?:脏)?[^。;]{0,40}?未见(?:明显|明确)?异常|肝[^,。;]{0,12}?(?:未见|无)(?:明显|明确)?异常"
 )
 

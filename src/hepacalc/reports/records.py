@@ -68,10 +68,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Course against older images: ``stable``, ``grown``, ``shrunk``, ``new``, ``gone``, ``denser``."""
+    """Course against older images: ``stable``, ``grown``, ``shrunk``, ``new``, ``denser``; ``since`` is a year told with it."""
 
     kind: str
     words: Words
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hepacalc.reports.cues import Cue, letters, table
 
 __all__ = ["Plain", "Sentence", "language_of", "plain", "sentences"]
 
 CJK = r"\u3400-\u9fff"
-_BULLET = re.compile(r"\s*(?:[-*\u2022\u00b7\u25cf\u25cb\u25a0>#]|\(?\d{1,2}[.)\u3001\uff0e\uff09](?!\d)|[\u2460-\u2473]|[\u4e00-\u5341]\u3001)\s*")
+_BULLET = re.compile(
+    r"\s*(?:[-*\u2022\u00b7\u25cf\u25cb\u25a0>#]|\(?\d{1,2}[.)\u3001\uff0e\uff09](?!\d)|[\u2460-\u2473]|[\u4e00-\u5341]\u3001)\s*"
+)
 _HEADING = re.compile(rf"\s*(?:[A-Za-z][A-Za-z /&,()-]{{1,45}}|[{CJK} ]{{2,12}})\s*[:\uff1a]")
 _ENDS = re.compile(r"[.!?;:\u3002\uff1b\uff01\uff1f\uff1a]\s*$")
 _WRAP = 40
@@ -68,7 +71,7 @@ def language_of(text: str) -> str:
 
 
 def plain(source: str) -> Plain:
-    """Return lower case with half-width signs, simplified characters, single spaces, and breaks only where a line ends."""
+    """Return lower case, half-width signs, simplified characters, single spaces; breaks only where a statement ends."""
     simple = letters()
     chars: list[str] = []
     at: list[int] = []
@@ -107,16 +110,18 @@ def _breaks(source: str) -> dict[int, str]:
     widest = max(widths, default=0)
     shouting = source.upper() == source
     out: dict[int, str] = {}
-    for k, (one, following) in enumerate(zip(filled, filled[1:], strict=False)):
+    for k, (one, following) in enumerate(pairwise(filled)):
         between = source[one.end() : following.start()]
         first, last = following.group().strip(), one.group().rstrip()
         blank = len(re.findall(r"\r\n|[\n\r\u2028\u2029\x0b\x0c\x85]", between)) > 1
-        wrapped = not (
-            blank or _BULLET.match(first) or _HEADING.match(first) or _ENDS.search(last)
-        ) and _goes_on(last, first, widths[k], widest, shouting)
+        wrapped = not (blank or _BULLET.match(first) or _HEADING.match(first) or _ENDS.search(last)) and _goes_on(
+            last, first, widths[k], widest, shouting
+        )
         sign = "\n"
         if wrapped:
-            both = re.match(rf"[{CJK}\uff00-\uffef\u3001]", last[-1]) and re.match(rf"[{CJK}\uff00-\uffef\u3001]", first)
+            both = re.match(rf"[{CJK}\uff00-\uffef\u3001]", last[-1]) and re.match(
+                rf"[{CJK}\uff00-\uffef\u3001]", first
+            )
             sign = "" if both else " "
         place = one.end()
         out[place] = sign
@@ -126,7 +131,9 @@ def _breaks(source: str) -> dict[int, str]:
 def _goes_on(last: str, first: str, width: int, widest: int, shouting: bool) -> bool:
     """Whether a line without a full stop goes on in the next: it was long, or the next starts in lower case."""
     full = width >= _WRAP and width >= 0.55 * widest
-    if re.match(r"[a-z(,]", first) or re.search(r"(?:[,\u3001(]|\b(?:the|of|in|and|or|a|with|to|no|is|are|for))$", last.lower()):
+    if re.match(r"[a-z(,]", first) or re.search(
+        r"(?:[,\u3001(]|\b(?:the|of|in|and|or|a|with|to|no|is|are|for))$", last.lower()
+    ):
         return True
     if not shouting and re.match(r"[A-Z][a-z]{2}", first):
         return full and width >= widest - 14
@@ -202,5 +209,3 @@ def _sectioned(text: str, pieces: list[tuple[int, int, int]]) -> Iterator[Senten
             if not (bare and k == since + 1):
                 section = ""
         yield Sentence(start, end, text[start:end], section, line)
-
-
