@@ -92,7 +92,7 @@ def standing(said: Context, start: int, end: int, section: str) -> Standing:
         return next((c for c in after if c.category == category and _backward(said, end, c, words, commas)), None)
 
     def ahead(category: str, words: int = 9) -> Cue | None:
-        return next((c for c in before if c.category == category and _forward(text, c, start, words)), None)
+        return next((c for c in before if c.category == category and _forward(said, c, start, words)), None)
 
     if (gone := behind("gone_post", 14, commas=True)) is not None:
         return Standing("gone", (gone,))
@@ -100,7 +100,7 @@ def standing(said: Context, start: int, end: int, section: str) -> Standing:
         return Standing("gone", (gone,))
     doubted = next((c for c in after if c.category == "doubt_post" and _close(text, end, c)), None)
     denied = behind("neg_post") if doubted is None else None
-    denied = denied or next((c for c in before if c.category == "neg_pre" and _denies(text, c, start, end)), None)
+    denied = denied or next((c for c in before if c.category == "neg_pre" and _denies(said, c, start, end)), None)
     if denied is not None and not _excepted(said, denied, end):
         return Standing("gone" if denied.start >= end and _FORMER.search(text[:start]) else "absent", (denied,))
     if (unseen := behind("unseen_post", 10)) is not None:
@@ -125,10 +125,15 @@ def standing(said: Context, start: int, end: int, section: str) -> Standing:
     return Standing("present", course, change)
 
 
-def _denies(text: str, cue: Cue, start: int, end: int) -> bool:
+def _stopped(said: Context, start: int, end: int) -> bool:
+    return any(c.category == "stop" and start <= c.start and c.end <= end for c in said.main)
+
+
+def _denies(said: Context, cue: Cue, start: int, end: int) -> bool:
     """Whether a "no" before the mention reaches it."""
+    text = said.text
     gap = text[cue.end : start]
-    if len(gap) > 160 or table("context").regex("stop").search(gap):
+    if len(gap) > 160 or _stopped(said, cue.end, start):
         return False
     if _CJK.search(text[cue.start : cue.end]):
         return _denies_chinese(text, gap, end)
@@ -176,12 +181,13 @@ def _excepted(said: Context, denied: Cue, end: int) -> bool:
     return any(c.start >= end and not re.search(r"[;.]|\band\b", said.text[end : c.start]) for c in said.excepts)
 
 
-def _forward(text: str, cue: Cue, start: int, words: int) -> bool:
+def _forward(said: Context, cue: Cue, start: int, words: int) -> bool:
     """Whether a cue of doubt, likelihood or asking before the mention reaches it."""
+    text = said.text
     gap = text[cue.end : start]
     if _CJK.search(text[cue.start : cue.end]) or _CJK.search(gap):
         return len(gap) <= 14 and not _NARROW.search(gap)
-    if len(gap.split()) > words or table("context").regex("stop").search(gap):
+    if len(gap.split()) > words or _stopped(said, cue.end, start):
         return False
     narrow = _NARROW.search(gap)
     if narrow is None:

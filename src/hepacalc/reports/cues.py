@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-__all__ = ["Cue", "Table", "letters", "table"]
+from hepacalc.reports.heads import ANY, heads
+
+__all__ = ["Cue", "Line", "Table", "letters", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +29,80 @@ class Cue:
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a table: where it can start, and what it means."""
+
+    pattern: re.Pattern[str]
+    category: str
+    value: str
+
+
+Places = Mapping[str, Mapping[str, tuple[Line, ...]]]
+
+
 @dataclass(frozen=True)
 class Table:
-    """All lines of one file, compiled: category -> value -> pattern."""
+    """All lines of one file by how they begin, at the start of a word and within one."""
 
-    patterns: Mapping[tuple[str, str], re.Pattern[str]]
+    lines: tuple[Line, ...]
+    first: Places
+    within: Places
 
     def find(self, text: str, categories: Iterable[str] = ()) -> list[Cue]:
         """Return the cues of a text in order, none inside another."""
-        wanted = set(categories)
-        found = [
-            Cue(*match.span(), category, value)
-            for (category, value), pattern in self.patterns.items()
-            if not wanted or category in wanted
-            for match in pattern.finditer(text)
-            if match.end() > match.start()
-        ]
-        found.sort(key=lambda cue: (cue.start, -cue.end, cue.category != "closed"))
+        wanted = frozenset(categories)
+        found = [cue for cue in _all_cues(self, text) if not wanted or cue.category in wanted]
         kept: list[Cue] = []
         for cue in found:
             if not any(_covers(k, cue) for k in kept[-5:]):
                 kept.append(cue)
         return kept
 
-    def regex(self, category: str) -> re.Pattern[str]:
-        """Return one pattern of a category, or of all (``any``)."""
-        return _joined(tuple(p.pattern for (c, _), p in self.patterns.items() if category in ("any", c)))
+    def holds(self, category: str, text: str) -> bool:
+        """Return whether a text holds a cue of a category."""
+        return any(cue.category == category for cue in _all_cues(self, text))
 
     def at_start(self, text: str) -> Cue | None:
         """Return the cue that a text starts with, the longest."""
-        found = [
-            Cue(*match.span(), category, value)
-            for (category, value), pattern in self.patterns.items()
-            if (match := pattern.match(text))
-        ]
-        return max(found, key=lambda cue: cue.end, default=None)
+        seconds = self.first.get(text[:1], {})
+        found = (_cue(line, text, 0) for line in seconds.get(text[1:2], seconds.get(ANY, ())))
+        return max((cue for cue in found if cue), key=lambda cue: cue.end, default=None)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+
+
+@lru_cache(maxsize=512)
+def _all_cues(book: Table, text: str) -> tuple[Cue, ...]:
+    """Return every cue of a text by place, the longest first; those of one category and value do not overlap."""
+    found: list[Cue] = []
+    reached: dict[tuple[str, str], int] = {}
+    letter = False
+    first, within = book.first, book.within
+    for k, char in enumerate(text):
+        seconds = (within if letter else first).get(char)
+        letter = char in _WORD
+        if seconds is None:
+            continue
+        for line in seconds.get(text[k + 1 : k + 2]) or seconds[ANY]:
+            match = line.pattern.match(text, k)
+            if match is None or match.end() == k:
+                continue
+            key = (line.category, line.value)
+            if k >= reached.get(key, 0):
+                found.append(Cue(k, match.end(), *key))
+                reached[key] = match.end()
+    found.sort(key=lambda cue: (cue.start, -cue.end, cue.category != "closed"))
+    return tuple(found)
+
+
+def _cue(line: Line, text: str, place: int) -> Cue | None:
+    match = line.pattern.match(text, place)
+    return Cue(place, match.end(), line.category, line.value) if match and match.end() > place else None
 
 
 def _covers(one: Cue, other: Cue) -> bool:
@@ -76,22 +117,36 @@ def _covers(one: Cue, other: Cue) -> bool:
     return one.start <= other.start and other.end <= one.end
 
 
-@lru_cache(maxsize=64)
-def _joined(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{p})" for p in patterns))
-
-
 @lru_cache(maxsize=16)
 def table(name: str) -> Table:
     """Return a table of the package; read once. A line that is not one is a mistake of the programmer and raises."""
-    lines: dict[tuple[str, str], list[str]] = {}
-    for line in _text(f"{name}.tsv").splitlines():
-        if not line.strip() or line.startswith("#"):
+    lines: list[tuple[Line, bool]] = []
+    for row in _text(f"{name}.tsv").splitlines():
+        if not row.strip() or row.startswith("#"):
             continue
-        category, language, pattern, *rest = line.split("\t")
-        wrapped = {"en": rf"(?<![a-z0-9])(?:{pattern})(?:(?<![a-z])|(?![a-z]))", "zh": f"(?:{pattern})"}[language]
-        lines.setdefault((category, rest[0].strip() if rest else ""), []).append(wrapped)
-    return Table({key: re.compile("|".join(parts)) for key, parts in lines.items()})
+        category, language, pattern, *rest = row.split("\t")
+        # an English cue ends with a word, not within one
+        ends = {"en": r"(?:(?<![a-z])|(?![a-z]))", "zh": ""}[language]
+        line = Line(re.compile(f"(?:{pattern}){ends}"), category, rest[0].strip() if rest else "")
+        lines.append((line, language == "zh"))
+    return Table(tuple(line for line, _ in lines), _places(lines), _places([one for one in lines if one[1]]))
+
+
+def _places(lines: Iterable[tuple[Line, bool]]) -> Places:
+    """Return first character -> second character -> lines, those with any second one under ``ANY`` and in each."""
+    found: dict[str, dict[str, list[Line]]] = {}
+    for line, _ in lines:
+        for start in heads(line.pattern.pattern):
+            if start[:1] in ("", ANY):
+                raise ValueError(f"with which character does {line.pattern.pattern} begin?")
+            found.setdefault(start[0], {}).setdefault(start[1:] or ANY, [])
+            if line not in found[start[0]][start[1:] or ANY]:
+                found[start[0]][start[1:] or ANY].append(line)
+    return {
+        first: {second: tuple(dict.fromkeys((*here, *seconds.get(ANY, ())))) for second, here in seconds.items()}
+        | {ANY: tuple(seconds.get(ANY, ()))}
+        for first, seconds in found.items()
+    }
 
 
 @lru_cache(maxsize=1)

@@ -70,10 +70,10 @@ def number_of(text: str, start: int, end: int, mark: Mark) -> Number | None:
         said = match[1] or match[2]
         count = _COUNT.get(said) or int(said)
         return Number(count, "single" if count == 1 else "few" if count <= 5 else "many", mark(*match.span(), "number"))
-    cues = table("describe").find(text[low:high], ("number",))
+    cues = [c for c in table("describe").find(text, ("number",)) if low <= c.start and c.end <= high]
     best: tuple[int, Cue] | None = None
     for cue in cues:
-        a, b = cue.start + low, cue.end + low
+        a, b = cue.start, cue.end
         gap = text[b:start] if b <= start else text[end:a] if a >= end else ""
         if re.search(r"[;。]|\bno\b|,(?!.{0,18}$)", gap) or (a >= end and (len(gap) > 14 or cue.value == "single")):
             continue
@@ -160,8 +160,10 @@ def described(text: str, start: int, end: int, category: str, reach: int, mark: 
     """Return the states of ``pattern`` or ``host`` that words within ``reach`` characters of the mention name."""
     low, high = max(0, start - reach), min(len(text), end + reach)
     out: dict[str, Words] = {}
-    for cue in table("describe").find(text[low:high], (category,)):
-        a, b = cue.start + low, cue.end + low
+    for cue in table("describe").find(text, (category,)):
+        a, b = cue.start, cue.end
+        if a < low or b > high:
+            continue
         gap = text[b:start] if b <= start else text[end:a]
         if re.search(r"[;。]|,.*,|\bno\b|\bwithout\b|未见", gap):
             continue

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from hepacalc.reports.cues import Cue, letters, table
@@ -72,33 +73,44 @@ def language_of(text: str) -> str:
 
 def plain(source: str) -> Plain:
     """Return lower case, half-width signs, simplified characters, single spaces; breaks only where a statement ends."""
-    simple = letters()
     chars: list[str] = []
     at: list[int] = []
-    breaks = _breaks(source)
+    breaks = _breaks(source) if _LINE_END.search(source) else {}
+    last = "\n"
     for k, char in enumerate(source):
-        if char in "\n\r\u2028\u2029\x0b\x0c\x85":
+        new = _spelled(char)
+        if new == "\n":
             new = breaks.get(k, "")
-        elif char.isascii():
-            new = " " if char in " \t" else char.lower() if char.isprintable() else ""
-        elif unicodedata.category(char) in ("Cf", "Cc", "Mn"):
-            new = ""
-        else:
-            new = "".join(c for c in simple.get(char, unicodedata.normalize("NFKC", char)).lower())
         for c in new:
-            if c.isspace() and c != "\n":
-                c = " "
-                if not chars or chars[-1] in " \n":
-                    continue
-            elif c == "\n":
-                while chars and chars[-1] == " ":
+            if c == " " and last in " \n":
+                continue
+            if c == "\n":
+                if last == " ":
                     chars.pop()
                     at.pop()
-                if not chars or chars[-1] == "\n":
+                    last = chars[-1] if chars else "\n"
+                if last == "\n":
                     continue
             chars.append(c)
             at.append(k)
+            last = c
     return Plain(source, "".join(chars), (*at, len(source)))
+
+
+_LINE_END = re.compile(r"[\n\r\u2028\u2029\x0b\x0c\x85]")
+
+
+@lru_cache(maxsize=20000)
+def _spelled(char: str) -> str:
+    """Return one character in the one spelling; a line end stays for the caller to judge."""
+    if _LINE_END.match(char):
+        return "\n"
+    if char.isspace():
+        return " "
+    if unicodedata.category(char) in ("Cf", "Cc", "Mn", "Cs", "Co", "Cn"):
+        return ""
+    plain_char = letters().get(char) or unicodedata.normalize("NFKC", char)
+    return "".join(" " if c.isspace() else c for c in plain_char.lower())
 
 
 def _breaks(source: str) -> dict[int, str]:
@@ -167,9 +179,9 @@ def _cuts(text: Plain) -> list[int]:
     for match in _ITEM.finditer(plain_text):
         if not _NO_ITEM.search(plain_text[max(0, match.start() - 16) : match.start()]):
             cuts.add(match.start())
-    for match in table("sections").regex("any").finditer(plain_text):
-        if match.start() and plain_text[match.start() - 1] in " \n.":
-            cuts.add(match.start())
+    for cue in table("sections").find(plain_text):
+        if cue.start and plain_text[cue.start - 1] in " \n.\u3002;[\u3010":
+            cuts.add(cue.start)
     return sorted(cut for cut in cuts if 0 < cut < len(plain_text))
 
 
@@ -196,7 +208,7 @@ def _sectioned(text: str, pieces: list[tuple[int, int, int]]) -> Iterator[Senten
     heads: list[Cue | None] = []
     book = table("sections")
     for start, end, _ in pieces:
-        found = book.at_start(text[start:end])
+        found = book.at_start(text[start:end].lstrip("[\u3010 "))
         heads.append(found)
     section, since = "", -1
     for k, (start, end, line) in enumerate(pieces):
