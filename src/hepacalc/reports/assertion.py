@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hepacalc.reports.cues import Cue, table
 from hepacalc.reports.records import State
 
-__all__ = ["Standing", "context_of", "standing"]
+__all__ = ["Context", "Standing", "context_of", "standing", "taken_up"]
 
 COURSE = ("same", "new", "grown", "shrunk", "denser")
 _MAIN = (
@@ -50,6 +50,11 @@ _PREDICATE = re.compile(
 _NARROW = re.compile(
     r"\b(?:with|containing|showing|which|that|demonstrating|and|but)\b|伴|合并|及|和|并|内见|内有|内可见|[,;]"
 )
+_KNOWN = re.compile(r"\b(?:this|these|those|the known|the calcified|the above)\b[^,]*$")
+_TAKES_UP = re.compile(
+    r"^\s*(?:this|it|these|they|which|the (?:lesion|calcif\w+|finding|focus)|today|now|本次|此次|现|今|目前|仍)"
+)
+_SEEN_NOW = re.compile(r"\b(?:seen|visible|present|noted|identified)\b|可见|仍见|见")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _FORMER = re.compile(r"previous|prior|known|earlier|\bold\b|既往|原|前[片次]|上次")
 
@@ -99,6 +104,9 @@ def standing(said: Context, start: int, end: int, section: str) -> Standing:
     if (gone := ahead("gone_pre", 3)) is not None:
         return Standing("gone", (gone,))
     doubted = next((c for c in after if c.category == "doubt_post" and _close(text, end, c)), None)
+    doubted = doubted or next(
+        (c for c in said.main if c.category == "doubt_post" and c.start < start < end < c.end), None
+    )
     denied = behind("neg_post") if doubted is None else None
     denied = denied or next((c for c in before if c.category == "neg_pre" and _denies(said, c, start, end)), None)
     if denied is not None and not _excepted(said, denied, end):
@@ -127,6 +135,16 @@ def standing(said: Context, start: int, end: int, section: str) -> Standing:
 
 def _stopped(said: Context, start: int, end: int) -> bool:
     return any(c.category == "stop" and start <= c.start and c.end <= end for c in said.main)
+
+
+def taken_up(text: str) -> State | None:
+    """Return how the sentence behind takes up what a report of former times said: still there, gone, or nothing."""
+    if not _TAKES_UP.match(text):
+        return None
+    cues = context_of(text, ()).main
+    if any(c.category in ("neg_pre", "neg_post", "gone_post") for c in cues):
+        return "gone"
+    return "present" if table("context").find(text, COURSE) or _SEEN_NOW.search(text) else None
 
 
 def _denies(said: Context, cue: Cue, start: int, end: int) -> bool:
@@ -188,6 +206,8 @@ def _forward(said: Context, cue: Cue, start: int, words: int) -> bool:
     if _CJK.search(text[cue.start : cue.end]) or _CJK.search(gap):
         return len(gap) <= 14 and not _NARROW.search(gap)
     if len(gap.split()) > words or _stopped(said, cue.end, start):
+        return False
+    if _KNOWN.search(gap):
         return False
     narrow = _NARROW.search(gap)
     if narrow is None:

@@ -1,9 +1,9 @@
 """Cue tables: phrases with a category. They are data (``words/*.tsv``); this only loads and finds them.
 
 A line of a table is ``category <tab> language <tab> pattern <tab> value``; ``#`` starts a comment line. The pattern
-is a regular expression on normalised text (:func:`hepacalc.reports.text.plain`); an English one (``en``) stands between word
-boundaries, a Chinese one (``zh``) anywhere. Of cues of one table that overlap, one inside another is dropped: that is
-how "no change" keeps "no" from denying anything.
+is a regular expression on normalised text (:func:`hepacalc.reports.text.plain`); an English one (``en``) begins and
+ends with a word, a Chinese one (``zh``) may stand anywhere. Of cues of one table that overlap, one inside another is
+dropped: that is how "no change" keeps "no" from denying anything.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _WORD = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 def _all_cues(book: Table, text: str) -> tuple[Cue, ...]:
     """Return every cue of a text by place, the longest first; those of one category and value do not overlap."""
     found: list[Cue] = []
-    reached: dict[tuple[str, str], int] = {}
+    reached: dict[tuple[str, str], tuple[int, int]] = {}
     letter = False
     first, within = book.first, book.within
     for k, char in enumerate(text):
@@ -93,9 +93,10 @@ def _all_cues(book: Table, text: str) -> tuple[Cue, ...]:
             if match is None or match.end() == k:
                 continue
             key = (line.category, line.value)
-            if k >= reached.get(key, 0):
+            start, end = reached.get(key, (0, 0))
+            if k >= end or k == start:
                 found.append(Cue(k, match.end(), *key))
-                reached[key] = match.end()
+                reached[key] = k, max(match.end(), end if k == start else 0)
     found.sort(key=lambda cue: (cue.start, -cue.end, cue.category != "closed"))
     return tuple(found)
 

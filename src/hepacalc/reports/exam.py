@@ -35,7 +35,6 @@ _ORDER = ("none", "follow_up", "imaging", "referral", "laboratory")
 
 def modality_of(text: Plain, found: Sequence[Sentence]) -> tuple[str, Words] | None:
     """Return how the examination was done: what the title or technique says, else what is named, else by its words."""
-    head = text.text[: found[0].start] if found else ""
     for wanted in ("named", "hint"):
         votes: dict[str, tuple[int, Words]] = {}
         for k, one in enumerate(found):
@@ -52,7 +51,6 @@ def modality_of(text: Plain, found: Sequence[Sentence]) -> tuple[str, Words] | N
                 best = next((name for name in ("pet_ct", "ct_contrast", "ct_non_contrast") if name in votes), best)
                 votes.setdefault(best, votes["ct"])
             return best, votes[best][1]
-    del head
     return None
 
 
@@ -65,9 +63,7 @@ def advice_of(text: Plain, found: Sequence[Sentence]) -> tuple[Advice, ...]:
             continue
         for start, end in _clauses(one):
             said = one.text[start:end]
-            none = book.find(said, ("none",))
-            verbs = book.find(said, ("verb",))
-            deeds = book.find(said, ("deed",))
+            none, verbs, deeds = (book.find(said, (kind,)) for kind in ("none", "verb", "deed"))
             words = (one.start + start, one.start + end)
             if none:
                 out.append(

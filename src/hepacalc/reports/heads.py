@@ -1,4 +1,4 @@
-"""With which two characters a pattern can begin: so that at a place of a text only the patterns that can fit are tried."""
+"""With which two characters a pattern can begin: only patterns that can fit are tried at a place of a text."""
 
 from __future__ import annotations
 

@@ -167,13 +167,15 @@ def organs_of(
     if last and _PLAIN.match(gap_before) and not _PREPOSITION.search(gap_before):
         return last.organs, last
     said = _SEEN.sub(" ", gap_after)
-    if following and not chinese and _PLACED.search(said) and not _BREAK.search(said):
-        return following.organs, following
+    for group in after if not chinese else ():
+        between = _SEEN.sub(" ", text[end : group.start])
+        if _PLACED.search(between) and not _BREAK.search(between):
+            return group.organs, group
     if following and not last and (re.search(r"位于", gap_after) or _MAYBE.search(gap_after)):
         return following.organs, replace(following, doubtful=following.doubtful or bool(_MAYBE.search(gap_after)))
     if last:
         return last.organs, last
-    if following and not _BREAK.search(said):
+    if following and not _BREAK.search(said) and not re.match(r"\s*(?:,|or\b|and\b|/)", said):
         return following.organs, following
     if topic:
         return tuple(topic), None

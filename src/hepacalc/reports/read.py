@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from hepacalc.records import NotMeasured
-from hepacalc.reports.assertion import Context, Standing, context_of, standing
+from hepacalc.reports.assertion import Context, Standing, context_of, standing, taken_up
 from hepacalc.reports.cues import Cue, table
 from hepacalc.reports.describe import Mark, density_of, described, number_of, sites_of, sizes_of
 from hepacalc.reports.exam import advice_of, modality_of
@@ -43,7 +43,7 @@ _BENIGN_BRIGHT = re.compile(r"h(?:a)?emangioma|血管瘤|脂肪|fatty|lipoma|韧
 _CANDIDATE = re.compile(r"\b(?:ca|cl|kal)[a-z]{5,14}\b")
 _TARGETS = ("calcification", "calcifications", "calcified", "calcific", "calcifying")
 _SUPPORT = ("vessel", "duct", "node", "peritoneum", "bone", "liver_duct")
-_YEAR = re.compile(r"(?<![\d.])(?:19[89]\d|20[0-4]\d)(?![\d.])")
+_YEAR = re.compile(r"(?<![\d.])(?:19[89]\d|20[0-4]\d)(?!\d|\.\d)")
 _NOTHING = re.compile(r"\b(?:no|not|normal|unremarkable|clear)\b|无|未|正常|-")
 _PRONOUN = re.compile(
     r"^\s*(?:it|this|these|they|the (?:largest|larger|focus|lesion|calcif\w+|biggest)|largest|"
@@ -157,6 +157,8 @@ def _mention(
     state = stands.state
     if group is not None and group.doubtful and state in ("present", "probable"):
         state = "possible"
+    if state == "history" and one.section not in ("history", "technique") and following is not None:
+        state = taken_up(following.text) or state
     if kind in CANDIDATES and state in ("present", "probable", "possible"):
         state = _candidate(one.text, cue, kind)
     mention = Mention(kind, organs, state, _sure(kind, cue, state, organs, group), one.section, tuple(words))

@@ -68,7 +68,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Course against older images: ``stable``, ``grown``, ``shrunk``, ``new``, ``denser``; ``since`` is a year told with it."""
+    """Course against older images: ``stable``, ``grown``, ``shrunk``, ``new``, ``denser``; ``since`` is a year told."""
 
     kind: str
     words: Words

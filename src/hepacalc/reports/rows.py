@@ -13,10 +13,11 @@ __all__ = ["COLUMNS", "document_of", "row_of", "text_of"]
 
 COLUMNS: dict[str, str] = {
     "id": "VARCHAR", "language": "VARCHAR", "modality": "VARCHAR", "liver_calcification": "VARCHAR",
-    "confidence": "DOUBLE", "number": "VARCHAR", "count": "INTEGER", "largest_mm": "DOUBLE", "segments": "VARCHAR", "lobes": "VARCHAR",
-    "patterns": "VARCHAR", "hosts": "VARCHAR", "density_hu": "DOUBLE", "change": "VARCHAR", "advice": "VARCHAR",
-    "advice_modality": "VARCHAR", "advice_days_min": "INTEGER", "advice_days_max": "INTEGER", "other_organs": "VARCHAR",
-    "mimics": "VARCHAR", "start": "INTEGER", "end": "INTEGER", "words": "VARCHAR", "problem": "VARCHAR",
+    "confidence": "DOUBLE", "number": "VARCHAR", "count": "INTEGER", "largest_mm": "DOUBLE", "segments": "VARCHAR",
+    "lobes": "VARCHAR", "patterns": "VARCHAR", "hosts": "VARCHAR", "density_hu": "DOUBLE", "change": "VARCHAR",
+    "advice": "VARCHAR", "advice_modality": "VARCHAR", "advice_days_min": "INTEGER", "advice_days_max": "INTEGER",
+    "other_organs": "VARCHAR", "mimics": "VARCHAR", "start": "INTEGER", "end": "INTEGER", "words": "VARCHAR",
+    "problem": "VARCHAR",
 }  # fmt: skip
 """Columns of a table of reports with their DuckDB types; sizes in mm, density in HU, times in days."""
 _CALCIUM = ("calcification", "bright_echo", "dense")

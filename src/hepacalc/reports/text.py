@@ -77,7 +77,13 @@ def plain(source: str) -> Plain:
     at: list[int] = []
     breaks = _breaks(source) if _LINE_END.search(source) else {}
     last = "\n"
-    for k, char in enumerate(source):
+    for run in _RUN.finditer(source):
+        k, char = run.start(), run.group()
+        if run.lastgroup == "plain":
+            chars.extend(char.lower())
+            at.extend(range(k, run.end()))
+            last = char[-1]
+            continue
         new = _spelled(char)
         if new == "\n":
             new = breaks.get(k, "")
@@ -97,6 +103,7 @@ def plain(source: str) -> Plain:
     return Plain(source, "".join(chars), (*at, len(source)))
 
 
+_RUN = re.compile(r"(?P<plain>[!-~]+)|.", re.DOTALL)
 _LINE_END = re.compile(r"[\n\r\u2028\u2029\x0b\x0c\x85]")
 
 
@@ -153,7 +160,7 @@ def _goes_on(last: str, first: str, width: int, widest: int, shouting: bool) -> 
 
 
 def _columns(line: str) -> int:
-    return sum(2 if ord(c) > 0x2E7F else 1 for c in line)
+    return len(line) if line.isascii() else sum(2 if ord(c) > 0x2E7F else 1 for c in line)
 
 
 def sentences(text: Plain) -> list[Sentence]:
