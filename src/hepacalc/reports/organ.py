@@ -18,6 +18,7 @@ _STATE = re.compile(
     r"^\s*(?:is|are|appears?|:|unremarkable|normal|shows?|has|without|within normal|not|un|being|"
     r"clear|free|looks?|does|do(?:es)?n|正常|无|未|\\(-|-\\))"
 )
+_WELL = re.compile(r"[^,.;]{0,24}(?:normal|unremarkable|clear|free|\bno\b|\bnot\b|homogen|正常|无|未|均匀)")
 _PLACED = re.compile(
     r"\b(?:in|within|of|at|involving|throughout|along|inside|from|on|affecting|to|around)\b(?:[\s,]*(?:[\w'-]+)){0,5}?[\s,]*$"
 )
@@ -175,11 +176,11 @@ def organs_of(
         return following.organs, replace(following, doubtful=following.doubtful or bool(_MAYBE.search(gap_after)))
     if last:
         return last.organs, last
-    if following and not _BREAK.search(said) and not re.match(r"\s*(?:,|or\b|and\b|/)", said):
+    if following and not _BREAK.search(said) and not re.match(r"\s*(?:or\b|and\b|/|,\s*\w)", said):
         return following.organs, following
     if topic:
         return tuple(topic), None
     told = {organ for g in found for organ in g.organs}
-    if following and told == {"liver"} and not _STATE.match(text[following.end :]):
+    if following and told == {"liver"} and not _WELL.match(text[following.end :]):
         return following.organs, following
     return (), None

@@ -104,6 +104,8 @@ def plain(source: str) -> Plain:
 
 
 _RUN = re.compile(r"(?P<plain>[!-~]+)|.", re.DOTALL)
+_UNSEEN = ("Cf", "Cc", "Mn", "Cs", "Co", "Cn")
+"""Unicode categories of characters that are left out."""
 _LINE_END = re.compile(r"[\n\r\u2028\u2029\x0b\x0c\x85]")
 
 
@@ -114,10 +116,11 @@ def _spelled(char: str) -> str:
         return "\n"
     if char.isspace():
         return " "
-    if unicodedata.category(char) in ("Cf", "Cc", "Mn", "Cs", "Co", "Cn"):
+    if unicodedata.category(char) in _UNSEEN:
         return ""
     plain_char = letters().get(char) or unicodedata.normalize("NFKC", char)
-    return "".join(" " if c.isspace() else c for c in plain_char.lower())
+    letters_of = (" " if c.isspace() else c for c in plain_char.lower())
+    return "".join(c for c in letters_of if unicodedata.category(c) not in _UNSEEN)
 
 
 def _breaks(source: str) -> dict[int, str]:
