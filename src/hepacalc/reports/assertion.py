@@ -52,7 +52,7 @@ _NARROW = re.compile(
 )
 _KNOWN = re.compile(r"\b(?:this|these|those|the known|the calcified|the above)\b[^,]*$")
 _TAKES_UP = re.compile(
-    r"^\s*(?:this|it|these|they|which|the (?:lesion|calcif\w+|finding|focus)|today|now|本次|此次|现|今|目前|仍)"
+    r"^\s*(?:this|it|these|they|which|none|the (?:lesion|calcif\w+|finding|focus)|today|now|本次|此次|现|今|目前|仍)"
 )
 _SEEN_NOW = re.compile(r"\b(?:seen|visible|present|noted|identified)\b|可见|仍见|见")
 _CJK = re.compile(r"[\u3400-\u9fff]")

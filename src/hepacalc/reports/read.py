@@ -36,6 +36,7 @@ _NO_SHADOW = re.compile(
 _DUCTAL = re.compile(
     r"duct|biliary|沿.{0,3}胆管|胆管(?:内|走行)|管道?样|comet|彗星|ring-?down|移动|gas|air|pneumobilia|积气"
 )
+_DENIED = re.compile(r"(?:\b(?:not|no|without)\b|不|无|未)[^,.;]{0,24}")
 _ENHANCED = re.compile(
     r"arterial|enhanc|phase|venous|washout|wash-?out|强化|动脉期|增强|门脉期|lipiodol|碘油|fatty|fat sparing|sparing"
 )
@@ -45,6 +46,7 @@ _TARGETS = ("calcification", "calcifications", "calcified", "calcific", "calcify
 _SUPPORT = ("vessel", "duct", "node", "peritoneum", "bone", "liver_duct")
 _YEAR = re.compile(r"(?<![\d.])(?:19[89]\d|20[0-4]\d)(?!\d|\.\d)")
 _NOTHING = re.compile(r"\b(?:no|not|normal|unremarkable|clear)\b|无|未|正常|-")
+_ITEM = re.compile(r"^\(?\d{1,2}[.)、]")
 _PRONOUN = re.compile(
     r"^\s*(?:it|this|these|they|the (?:largest|larger|focus|lesion|calcif\w+|biggest)|largest|"
     r"measur\w+|max\w*|其中?|大者|最大|较大|大小|范围)"
@@ -86,6 +88,8 @@ def _mentions(body: Plain, found: Sequence[Sentence]) -> Iterator[Mention]:
     for k, one in enumerate(found):
         if one.line != line:
             line, heading = one.line, ()
+        if _ITEM.match(one.text):
+            topic = heading
         here = groups(one.text, topic)
         if (head := re.match(r"^[^:]{0,40}?[:]", one.text)) and here and here[0].end <= head.end() and not here[0].weak:
             heading = topic = here[0].organs
@@ -170,7 +174,7 @@ def _mention(
 def _candidate(text: str, cue: Cue, kind: str) -> State:
     """Return whether a bright echo or a dense spot is calcium: with a shadow, or as dense as calcium, probably."""
     if kind == "bright_echo":
-        if _NO_SHADOW.search(text) or _DUCTAL.search(text):
+        if _NO_SHADOW.search(text) or _DUCTAL.search(_DENIED.sub("", text)):
             return "hypothetical" if cue.value == "plain" else "possible"
         if _SHADOW.search(text):
             return "probable"
