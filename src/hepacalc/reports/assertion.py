@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hepacalc.reports.cues import Cue, table
 from hepacalc.reports.records import State
 
-__all__ = ["Context", "Standing", "context_of", "standing", "taken_up"]
+__all__ = ["Context", "Standing", "context_of", "is_denied", "is_doubted", "standing", "taken_up"]
 
 COURSE = ("same", "new", "grown", "shrunk", "denser")
 _MAIN = (
@@ -284,3 +284,17 @@ def _course(said: Context, start: int, end: int) -> Cue | None:
         if best is None or far < best[0]:
             best = far, cue
     return None if best is None else best[1]
+
+
+def is_denied(said: Context, start: int, end: int) -> bool:
+    """Return whether what stands from ``start`` to ``end`` of a sentence is said not to be there."""
+    before = (c for c in reversed(said.main) if c.end <= start and c.category == "neg_pre")
+    behind = (c for c in said.main if c.start >= end and c.category in ("neg_post", "gone_post"))
+    return any(_denies(said, c, start, end) for c in before) or any(_backward(said, end, c, 6, False) for c in behind)
+
+
+def is_doubted(said: Context, start: int, end: int) -> bool:
+    """Return whether it is only possible or likely."""
+    before = (c for c in reversed(said.main) if c.end <= start and c.category in ("doubt_pre", "likely_pre"))
+    behind = (c for c in said.main if c.start >= end and c.category in ("doubt_post", "likely_post"))
+    return any(_forward(said, c, start, 9) for c in before) or any(_close(said.text, end, c) for c in behind)
