@@ -17,8 +17,8 @@ from hepacalc.reports.rows import row_of
 
 FOLDER = Path(__file__).parent / "reports"
 WRITTEN = ("written.en.tsv", "written.zh.tsv")
-LATER = ("harder.tsv", "later.tsv", "last.tsv", "fifth.tsv")
-FIRST_RUN = {"harder.tsv": 0.941, "later.tsv": 0.902, "last.tsv": 0.956, "fifth.tsv": 0.964}
+LATER = ("harder.tsv", "later.tsv", "last.tsv", "fifth.tsv", "sixth.tsv")
+FIRST_RUN = {"harder.tsv": 0.941, "later.tsv": 0.902, "last.tsv": 0.956, "fifth.tsv": 0.964, "sixth.tsv": 0.903}
 """F1 of each set before any of its failures was looked at. Not repeatable: they were mended after."""
 
 

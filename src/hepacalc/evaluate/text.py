@@ -48,7 +48,8 @@ _NOT = re.compile(
 )
 _STOP = re.compile(r"\b(except|apart from|other than|with|only|due to|because|causing)\b")
 _OTHERS = re.compile(
-    r"\b(misread|mistaken|misdiagnosed|read as|treated as|thought|mimic\w*|resembl\w*|differential|family history|relative)\b"
+    r"\b(misread|mistaken|misdiagnosed|read as|treated as|thought|mimic\w*|resembl\w*|differential|family history|"
+    r"relative)\b"
 )
 """Said of somebody else, or wrongly."""
 

@@ -209,7 +209,7 @@ def _forward(said: Context, cue: Cue, start: int, words: int) -> bool:
         return False
     if _KNOWN.search(gap):
         return False
-    narrow = _NARROW.search(gap)
+    narrow = _NARROW.search(re.sub(r"^\s*(?:with|containing|showing)\b", "", gap))
     if narrow is None:
         return True
     phrase = text[cue.start : cue.end]
@@ -254,7 +254,7 @@ def _close(text: str, end: int, cue: Cue) -> bool:
     """Whether a cue of doubt right behind the mention is about it and not about what follows."""
     gap = text[end : cue.start]
     if _CJK.search(gap) or _CJK.search(text[max(0, end - 2) : end]):
-        return len(gap) <= 9 and not re.search(r"[,;。]|伴|合并|及|和|并", gap)
+        return len(gap) <= 9 and not re.search(r"[,;。]|伴|合并|及|和|并|\(.", gap)
     if re.search(r"[,;]", gap) or len(gap.split()) > 6:
         return False
     phrase = text[cue.start : cue.end].strip()

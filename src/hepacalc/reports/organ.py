@@ -176,7 +176,7 @@ def organs_of(
         return following.organs, replace(following, doubtful=following.doubtful or bool(_MAYBE.search(gap_after)))
     if last:
         return last.organs, last
-    if following and not _BREAK.search(said) and not re.match(r"\s*(?:or\b|and\b|/|,\s*\w)", said):
+    if following and not _BREAK.search(said) and not re.match(r"\s*(?:or\b|and\b|/|,\s*(?:\w+\s+){2}\w)", said):
         return following.organs, following
     if topic:
         return tuple(topic), None

@@ -45,7 +45,6 @@ _CANDIDATE = re.compile(r"\b(?:ca|cl|kal)[a-z]{5,14}\b")
 _TARGETS = ("calcification", "calcifications", "calcified", "calcific", "calcifying")
 _SUPPORT = ("vessel", "duct", "node", "peritoneum", "bone", "liver_duct")
 _YEAR = re.compile(r"(?<![\d.])(?:19[89]\d|20[0-4]\d)(?!\d|\.\d)")
-_NOTHING = re.compile(r"\b(?:no|not|normal|unremarkable|clear)\b|无|未|正常|-")
 _ITEM = re.compile(r"^\(?\d{1,2}[.)、]")
 _PRONOUN = re.compile(
     r"^\s*(?:it|this|these|they|the (?:largest|larger|focus|lesion|calcif\w+|biggest)|largest|"
@@ -144,14 +143,8 @@ def _mention(
     denying = cue.category == "uncalcified"
     kind = "calcification" if denying else cue.category
     organs, group = organs_of(one.text, cue.start, cue.end, here, topic)
-    if (
-        not organs
-        and following is not None
-        and following.line == one.line
-        and len(following.text.split()) <= 4
-        and not _NOTHING.search(following.text)
-    ):
-        organs = topic_of([g for g in groups(following.text, ()) if g.start <= 4])
+    if not organs and following is not None and following.line == one.line:
+        organs = _bare_place(following.text)
     organs = tuple(dict.fromkeys("liver" if o == "liver_duct" and kind == "calcification" else o for o in organs))
     stands = Standing("absent") if denying else standing(said, cue.start, cue.end, one.section)
     words = [mark(cue.start, cue.end, kind)]
@@ -169,6 +162,15 @@ def _mention(
     if kind in ("calcification", *CANDIDATES) and "liver" in organs:
         mention = _described(mention, one, following, cue, kinds, stands, mark)
     return mention
+
+
+def _bare_place(text: str) -> tuple[str, ...]:
+    """Return the organs of a sentence that is nothing but a place: "calcific nodule; liver S4b"."""
+    found = groups(text, ())
+    rest = text
+    for group in reversed(found):
+        rest = rest[: group.start] + rest[group.end :]
+    return topic_of(found) if not re.search(r"\w", rest) else ()
 
 
 def _candidate(text: str, cue: Cue, kind: str) -> State:

@@ -25,6 +25,7 @@ _SHORT = re.compile(
     r"(?:\b(?:calc|calcs|calcif|seg|segs|rt|lt|approx|vs|dr|no|e\.g|i\.e|hx|dx|fig|ca|post|ant|sup|inf|lat|med|bilat|"
     r"incl|resp|st|hep|parench|sl|min|max|avg|abd|poss|prob|prev|pt|w|etc|cf|ref|dil)|\b[a-z]|\bmm|\bcm)$"
 )
+_NEVER = re.compile(r"\b(?:segs?|segm|rt|lt|approx|vs|dr|fig|e\.g|i\.e|incl|resp|st)$")
 _UNITS = re.compile(r"(?:mm|cm|etc|no|hu)$")
 _STOP = re.compile(r"[;!\u3002\n]|\.(?!\d)")
 _ITEM = re.compile(r"(?:(?<=[\s,.;:\u3002\u3001)])|(?<=^))\(?\d{1,2}[.)\u3001](?!\d)\s?")
@@ -206,8 +207,11 @@ def _full_stop(text: Plain, k: int) -> bool:
         return nxt.isupper() and before[-1:].isalpha() and len(before.split(" ")[-1]) > 2
     if _UNITS.search(before):
         return not nxt.islower()
+    if _NEVER.search(before):
+        return False
     if _SHORT.search(before) and not re.search(r"\d[a-z]$", before):
-        return nxt.isupper() and len(re.findall(r"[a-z]+$", before)[0]) > 2 and text.source.upper() != text.source
+        behind = text.source[text.at[k] + 1 : text.at[k] + 8].lstrip()
+        return bool(re.match(r"[A-Z][a-z]{2}", behind)) and len(re.findall(r"[a-z]+$", before)[0]) > 2
     return True
 
 
