@@ -17,9 +17,13 @@ from hepacalc.reports.rows import row_of
 
 FOLDER = Path(__file__).parent / "reports"
 WRITTEN = ("written.en.tsv", "written.zh.tsv")
-LATER = ("harder.tsv", "later.tsv", "last.tsv", "fifth.tsv", "sixth.tsv")
-FIRST_RUN = {"harder.tsv": 0.941, "later.tsv": 0.902, "last.tsv": 0.956, "fifth.tsv": 0.964, "sixth.tsv": 0.903}
-"""F1 of each set before any of its failures was looked at. Not repeatable: they were mended after."""
+LATER = tuple(f"{name}.tsv" for name in ("harder", "later", "last", "fifth", "sixth", "seventh", "eighth"))
+FIRST_RUN = {
+    "harder": (48, 3, 3), "later": (46, 8, 2), "last": (43, 1, 3), "fifth": (54, 2, 2), "sixth": (42, 4, 5),
+    "seventh": (32, 4, 1), "eighth": (43, 2, 0),
+}  # fmt: skip
+"""Right, wrongly asserted and missed of each set before any of its failures was looked at. They were mended after, so
+that these figures cannot be made again."""
 
 
 class Case(NamedTuple):
@@ -49,6 +53,11 @@ class Figures(NamedTuple):
     exact: float
 
 
+def f1(right: int, wrong: int, missed: int) -> float:
+    """Return the harmonic mean of precision and recall."""
+    return 2 * right / max(2 * right + wrong + missed, 1)
+
+
 def figures(found: list[Case]) -> Figures:
     """Return precision, recall, F1 of "asserted", and the share of answers that are right altogether."""
     right = wrong = missed = exact = 0
@@ -59,7 +68,7 @@ def figures(found: list[Case]) -> Figures:
         wrong += answer == "yes" != case.answer
         missed += answer != "yes" == case.answer
     precision, recall = right / max(right + wrong, 1), right / max(right + missed, 1)
-    return Figures(precision, recall, 2 * precision * recall / max(precision + recall, 1e-9), exact / len(found))
+    return Figures(precision, recall, f1(right, wrong, missed), exact / len(found))
 
 
 def field_matches(case: Case, found: ReportFindings) -> Iterator[bool]:
@@ -108,9 +117,10 @@ def rows() -> list[dict[str, Any]]:
         _row("report reading F1 (written later, after mending)", of_later.f1),
         _row("report reading precision (written later, after mending)", of_later.precision),
         _row("report reading recall (written later, after mending)", of_later.recall),
-        *(
-            _row(f"report reading F1, first run on {name.removesuffix('.tsv')} (kept, not repeatable)", value)
-            for name, value in FIRST_RUN.items()
+        *(_row(f"report reading F1, first run on {name} (kept)", f1(*counts)) for name, counts in FIRST_RUN.items()),
+        _row(
+            "report reading F1, first runs together (kept)",
+            f1(*(sum(c) for c in zip(*FIRST_RUN.values(), strict=True))),
         ),
         _row("report reading: 10,000 reports of 10 sentences, one core", seconds, "s", "<= 20", seconds <= 20),
     ]

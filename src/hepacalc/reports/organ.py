@@ -11,7 +11,7 @@ from hepacalc.reports.cues import Cue, table
 __all__ = ["Group", "groups", "organs_of", "topic_of"]
 
 _JOIN = re.compile(
-    r"^(?:\s*(?:,|and|&|/|or|\+|plus|as well as|along with|、|及|和|与|以及|,?及)\s*)+"
+    r"^(?:\s*(?:,|and|&|/|or|vs\.?|versus|\+|plus|as well as|along with|、|及|和|与|以及|,?及)\s*)+"
     r"(?:(?:in|of|within|on|at|the|both|right|left|bilateral|lower|upper|also|mediastinal|hilar|small|a|few)\s+)*$"
 )
 _STATE = re.compile(
@@ -131,7 +131,7 @@ def _merged(text: str, found: Sequence[Group]) -> list[Group]:
             )
             if (_JOIN.match(between) and not said) or same or part:
                 organs = (*out[-1].organs, *(o for o in group.organs if o not in out[-1].organs))
-                either = out[-1].doubtful or (len(organs) > 1 and bool(re.search(r"\bor\b|或", between)))
+                either = out[-1].doubtful or (len(organs) > 1 and bool(re.search(r"\b(?:or|vs|versus)\b|或", between)))
                 out[-1] = Group(out[-1].start, group.end, organs, out[-1].weak and group.weak, either)
                 continue
         out.append(group)
