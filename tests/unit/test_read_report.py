@@ -14,7 +14,7 @@ from hepacalc.reports.cues import table
 from hepacalc.reports.heads import ANY, heads
 from hepacalc.reports.patient_file import patient_data
 from hepacalc.reports.rows import COLUMNS, document_of, row_of, text_of
-from hepacalc.reports.text import plain, sentences
+from hepacalc.reports.text import LONGEST_SENTENCE, plain, sentences
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import report_reading
@@ -137,6 +137,13 @@ def test_lines_that_wrap_are_joined_and_lists_are_not():
 def test_sections_are_found():
     body = plain(REPORT)
     assert [s.section for s in sentences(body)][:3] == ["", "history", "findings"]
+
+
+@pytest.mark.parametrize("text", ["肝内钙化灶" * 2000, "no liver calcification or " * 900, "x" * 5000])
+def test_no_sentence_is_longer_than_can_be_read(text: str):
+    body = plain(text)
+    assert max(len(s.text) for s in sentences(body)) <= LONGEST_SENTENCE
+    assert "".join(s.text for s in sentences(body)).replace(" ", "") == body.text.replace(" ", "")
 
 
 def test_rows_have_the_columns_and_no_words_when_asked():

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from hepacalc.reports.cues import Cue, letters, table
 
-__all__ = ["Plain", "Sentence", "language_of", "plain", "sentences"]
+__all__ = ["LONGEST_SENTENCE", "Plain", "Sentence", "language_of", "plain", "sentences"]
 
 CJK = r"\u3400-\u9fff"
 _BULLET = re.compile(
@@ -21,6 +21,8 @@ _HEADING = re.compile(rf"\s*(?:[A-Za-z][A-Za-z /&,()-]{{1,45}}|[{CJK} ]{{2,12}})
 _ENDS = re.compile(r"[.!?;:\u3002\uff1b\uff01\uff1f\uff1a]\s*$")
 _WRAP = 40
 """Columns that a line must have before its end can be a mere wrap of the line; a Chinese character takes two."""
+LONGEST_SENTENCE = 500
+"""Characters; what is longer is cut, so that no text takes long."""
 _SHORT = re.compile(
     r"(?:\b(?:calc|calcs|calcif|seg|segs|rt|lt|approx|vs|dr|no|e\.g|i\.e|hx|dx|fig|ca|post|ant|sup|inf|lat|med|bilat|"
     r"incl|resp|st|hep|parench|sl|min|max|avg|abd|poss|prob|prev|pt|w|etc|cf|ref|dil)|\b[a-z]|\bmm|\bcm)$"
@@ -193,7 +195,18 @@ def _cuts(text: Plain) -> list[int]:
     for cue in table("sections").find(plain_text):
         if cue.start and plain_text[cue.start - 1] in " \n.\u3002;[\u3010":
             cuts.add(cue.start)
-    return sorted(cut for cut in cuts if 0 < cut < len(plain_text))
+    ends = sorted(cut for cut in cuts if 0 < cut < len(plain_text))
+    return sorted({*ends, *_long_cuts(plain_text, [0, *ends, len(plain_text)])})
+
+
+def _long_cuts(text: str, ends: list[int]) -> Iterator[int]:
+    """Yield where to cut what is too long for a sentence, behind a comma or a space where there is one."""
+    for start, end in pairwise(ends):
+        while end - start > LONGEST_SENTENCE:
+            half = start + LONGEST_SENTENCE // 2
+            behind = max(text.rfind(sign, half, start + LONGEST_SENTENCE) for sign in (",", " "))
+            start = behind + 1 if behind > 0 else start + LONGEST_SENTENCE
+            yield start
 
 
 def _full_stop(text: Plain, k: int) -> bool:
