@@ -16,9 +16,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import knowledge_pages
 from sphinx.cmd.build import main as sphinx_build
 
-import knowledge_pages
 from hepacalc.knowledge import load_knowledge
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,11 +22,11 @@ UNREVIEWED = "Nothing here has had clinical review. Not a medical device, no dia
 
 INDEX = """# Knowledge base
 
-{causes} causes of calcification in the liver and of what looks like it, in {groups} groups, with what each makes likely,
-how harmful it is, what comes next, and where every number and sentence is from: {sources} sources, of which {read} were
-read, {unchecked} are from memory or turn a word into a number, and {judged} are working estimates of ours. The pages
-are made from the package's own data (knowledge {version}); `hepacalc knowledge show CAUSE` prints the same.
-{unreviewed}
+{causes} causes of calcification in the liver and of what looks like it, in {groups} groups, with what each makes
+likely, how harmful it is, what comes next, and where every number and sentence is from: {sources} sources,
+of which {read} were read, {unchecked} are from memory or turn a word into a number, and {judged} are working
+estimates of ours. The pages are made from the package's own data (knowledge {version}); `hepacalc knowledge show CAUSE`
+prints the same. {unreviewed}
 
 * [All sources](sources.md)
 * [Corrections to common beliefs](../reference/corrections.md)
@@ -244,10 +244,10 @@ def sources_page(knowledge: Knowledge) -> str:
         for key in sources_of(knowledge, cause):
             used[key].append(cause)
     parts = [
-        "# Sources\n\nEvery number and sentence of the knowledge base points to one of these. *Read in the source*: the "
-        "figure was seen in the abstract or an excerpt. *Not checked against the source*: from memory, or a word turned "
-        "into a number. *Our working estimate* is never shown as published. What the conclusions would be without one "
-        "of them: [sensitivity](../reference/sources-sensitivity.md).\n\n"
+        "# Sources\n\nEvery number and sentence of the knowledge base points to one of these. *Read in the source*: "
+        "the figure was seen in the abstract or an excerpt. *Not checked against the source*: from memory, or a word "
+        "turned into a number. *Our working estimate* is never shown as published. What the conclusions would be "
+        "without one of them: [sensitivity](../reference/sources-sensitivity.md).\n\n"
     ]
     for key, source in sorted(knowledge.sources.items()):
         causes = [f"[{one.name['en']}](causes/{one.id}.md)" for one in used[key]]
