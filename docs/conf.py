@@ -31,6 +31,17 @@ html_static_path = ["_static"]
 html_css_files = ["tokens.css", "site.css"]
 html_show_sphinx = False
 html_copy_source = False
-html_theme_options = {"sidebar_hide_name": False}
+html_theme_options = {
+    "light_css_variables": {
+        "color-brand-primary": "var(--blue)",
+        "color-brand-content": "var(--blue)",
+        "color-brand-visited": "var(--blue)",
+        "color-foreground-primary": "var(--ink)",
+        "color-foreground-secondary": "var(--soft)",
+        "color-foreground-muted": "var(--soft)",
+        "color-background-secondary": "var(--pale)",
+        "color-background-border": "var(--line)",
+    },
+}
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"

@@ -46,7 +46,7 @@ CAUSE = """# {name}
 
 {others}
 
-| | |
+| what | value |
 |---|---|
 | id | `{id}` |
 | group | {group}, {network} |
@@ -83,7 +83,7 @@ def index_page(knowledge: Knowledge) -> str:
         )
     ]  # fmt: skip
     for group, causes in sorted(groups.items()):
-        parts.append(f"## {group.capitalize()}\n\n| cause | | harm | needle |\n|---|---|---|---|\n")
+        parts.append(f"## {group.capitalize()}\n\n| cause | in Chinese | harm | needle |\n|---|---|---|---|\n")
         for cause in sorted(causes, key=lambda one: one.name["en"]):
             parts.append(
                 f"| [{cause.name['en']}](causes/{cause.id}.md) | {_zh(cause.name['zh'])} | {HARMS[cause.harm]} "
