@@ -1,4 +1,4 @@
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench docs release clean
 
 help:
 	@echo "make demo    a digital patient, assessed: a table of foci and a report in demo/"
@@ -6,6 +6,7 @@ help:
 	@echo "make check   lint, types, import directions, examples in the docs"
 	@echo "make bench AREA=reading   measured figures (scripts/bench lists the areas)"
 	@echo "make docs    the documentation as a site in docs-out/html"
+	@echo "make release  sdist and wheel in dist/, tried in clean environments, each extra by itself"
 	@echo "make clean   remove what these made"
 
 demo:
@@ -22,6 +23,9 @@ bench:
 
 docs:
 	@scripts/docs
+
+release:
+	@scripts/release_check --extras --citation
 
 clean:
 	rm -rf .venv .venv-bare demo bench-out docs-out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,7 +1,9 @@
-"""Look for barriers in the pages: axe-core in Chromium, in light and dark colours: ``scripts/axe [PAGE...]``.
+"""Look for barriers in the pages: axe-core in Chromium, in light and dark colours: ``scripts/axe [--all] [PAGE...]``.
 
 axe-core and puppeteer-core come by npm into a cache outside of the repository. Without npm, node or Chromium the check
-is skipped, and says so. A page that asks for anything outside of its own files is a fault too. Exit status 1 on any fault.
+is skipped, and says so. A page that asks for anything outside of its own files is a fault too. Of the docs, where
+``scripts/docs`` has built them in ``docs-out``, each folder's first and largest page are taken; ``--all`` takes all.
+Exit status 1 on any fault.
 """
 
 from __future__ import annotations
@@ -49,6 +51,16 @@ def made_pages(folder: Path) -> list[Path]:
     return sorted(page for page in folder.rglob("*.html") if "made" not in page.parts)
 
 
+def docs_pages(every: bool) -> list[Path]:
+    """Pages of the built docs: all, or the first and the largest of each folder."""
+    pages = sorted((ROOT / "docs-out" / "html").rglob("*.html"))
+    if every:
+        return pages
+    folders = {page.parent: [one for one in pages if one.parent == page.parent] for page in pages}
+    chosen = {one for held in folders.values() for one in (held[0], max(held, key=lambda page: page.stat().st_size))}
+    return sorted(chosen | {page for page in pages if page.name in ("index.html", "search.html", "style.html")})
+
+
 def faults(line: str) -> list[str]:
     """What is wrong with one page, from a line of ``axe.mjs``."""
     told = json.loads(line)
@@ -68,9 +80,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"scripts/axe: skipped, {' and '.join(absent)} not installed")
         return 0
     with tempfile.TemporaryDirectory() as name:
-        pages = [Path(page).resolve() for page in arguments]
+        pages = [Path(page).resolve() for page in arguments if page != "--all"]
         if not pages:
-            pages = [*made_pages(Path(name)), *sorted((ROOT / "docs-out" / "html").rglob("*.html"))]
+            pages = [*made_pages(Path(name)), *docs_pages("--all" in arguments)]
         command = [node, str(ROOT / "scripts" / "axe.mjs"), str(modules(npm)), browser, *map(str, pages)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

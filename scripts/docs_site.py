@@ -23,8 +23,14 @@ from hepacalc.knowledge import load_knowledge
 
 ROOT = Path(__file__).resolve().parents[1]
 TOKENS = ROOT / "src" / "hepacalc" / "report" / "templates" / "tokens.css"
-PROJECT = {"CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md", "CHANGELOG.md": "changes.md"}
-"""Pages of the repository that are pages of the site too, in ``project/``."""
+PROJECT = {
+    "README.md": "about.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "CHANGELOG.md": "changes.md",
+    "LICENSE": "LICENSE",
+}
+"""Files of the repository that are in the site too, in ``project/``."""
 SIDEBAR = {
     "Learn": ["tutorial/*"],
     "Do": ["howto/*"],

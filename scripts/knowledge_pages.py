@@ -128,7 +128,7 @@ def _prior(knowledge: Knowledge, cause: Cause) -> Iterator[str]:
     for name, share in rows:
         low, high = share_band(share.share, share.ess)
         status = STATUS[knowledge.sources[share.source].status]
-        yield f"| {name} | {percent(share.share)} | {percent(low)} - {percent(high)} | {_cite([share.source])} "
+        yield f"| {name} | {_share(share.share)} | {_share(low)} - {_share(high)} | {_cite([share.source])} "
         yield f"| {status} |\n"
     yield "\n"
 
@@ -151,9 +151,9 @@ def _finding(block: Block, said: CauseBlock) -> Iterator[str]:
     yield f"### {block.name['en']}\n\n| finding | with this cause | any focus |\n|---|---|---|\n"
     for k in shown:
         name = block.state_names[block.states[k]]["en"]
-        yield f"| {_cell(name)} | {percent(float(said.p[k]))} | {percent(float(block.base[k]))} |\n"
+        yield f"| {_cell(name)} | {_share(float(said.p[k]))} | {_share(float(block.base[k]))} |\n"
     rest = len(order) - len(shown)
-    least = f", each under {percent(LEAST)}" if not block.axes else ""
+    least = f", each under {_share(LEAST)}" if not block.axes else ""
     yield f"\n*{rest} more{least}.* " if rest else "\n"
     yield f"Weight {sum(said.alpha):.3g}; {STATUS[said.status]}; {_cite(said.sources)}."
     for count in said.counts:
@@ -260,6 +260,10 @@ def sources_page(knowledge: Knowledge) -> str:
 
 def _cite(keys: Iterable[str]) -> str:
     return ", ".join(f"[{key}](#source-{key})" for key in keys)
+
+
+def _share(share: float) -> str:
+    return percent(share).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _zh(text: str) -> str:
