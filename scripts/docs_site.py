@@ -29,6 +29,7 @@ PROJECT = {
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changes.md",
     "LICENSE": "LICENSE",
+    "CITATION.cff": "CITATION.cff",
 }
 """Files of the repository that are in the site too, in ``project/``."""
 SIDEBAR = {
@@ -67,7 +68,7 @@ def stage(source: Path) -> None:
         for caption, pages in SIDEBAR.items():
             listed = "\n".join(pages)
             index.write(f"\n```{{toctree}}\n:hidden:\n:glob:\n:caption: {caption}\n\n{listed}\n```\n")
-    (source / "project").mkdir()
+    (source / "project").mkdir(exist_ok=True)
     for name, target in PROJECT.items():
         text = (ROOT / name).read_text("utf-8")
         (source / "project" / target).write_text(relinked(text, ROOT, source / "project", source), "utf-8")
@@ -84,6 +85,10 @@ def relinked(text: str, home: Path, new_home: Path, source: Path) -> str:
             inside = source / target.relative_to(ROOT / "docs")
         elif target.parent == ROOT and target.name in PROJECT:
             inside = source / "project" / PROJECT[target.name]
+        elif target.is_relative_to(ROOT / "src") and target.is_file():
+            inside = source / "project" / target.name
+            inside.parent.mkdir(exist_ok=True)
+            shutil.copy(target, inside)
         else:
             return match[1]
         return Path(os.path.relpath(inside, new_home)).as_posix()
