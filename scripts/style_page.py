@@ -49,8 +49,9 @@ USES = {
 }
 TEXTS = (
     ("ink", "paper"), ("ink", "pale"), ("soft", "paper"), ("soft", "pale"), ("blue", "paper"), ("blue", "pale"),
-    ("paper", "blue"), ("warn", "paper"), ("warn", "warn-ground"), ("paper", "warn"), ("ink", "warn-ground"), ("soft", "warn-ground"),
-    ("severe", "paper"), ("severe", "severe-ground"), ("paper", "severe"), ("ink", "severe-ground"), ("soft", "severe-ground"),
+    ("paper", "blue"), ("warn", "paper"), ("warn", "warn-ground"), ("paper", "warn"), ("ink", "warn-ground"),
+    ("soft", "warn-ground"), ("severe", "paper"), ("severe", "severe-ground"), ("paper", "severe"),
+    ("ink", "severe-ground"), ("soft", "severe-ground"),
     ("on-picture", "picture"), ("picture", "outline-focus"), ("picture", "outline-other"),
 )  # fmt: skip
 """Text and the ground that it stands on."""

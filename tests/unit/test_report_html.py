@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hepacalc.records import Focus, QualityFinding
-from hepacalc.report import foci_csv, html, render_html, summary_text
+from hepacalc.report import foci_csv, render_html, summary_text
 from hepacalc.report.html import MOST_MIMICS, MOST_PICTURED
 from report_example import BALLS, make_example
 
