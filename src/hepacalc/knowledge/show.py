@@ -124,7 +124,7 @@ def _prior(knowledge: Knowledge, cause: Cause, language: str) -> Iterator[str]:
 
 
 def share_band(share: float, ess: float) -> tuple[float, float]:
-    """Return the 5 and 95 % points of the Gamma law of a share (Wilson and Hilferty's cube, within 5 % from ess 1 on)."""
+    """Return the 5 and 95 % points of the Gamma law of a share (Wilson and Hilferty: within 5 % from ess 1 on)."""
     ninth = 1 / (9 * ess)
     low, high = ((1 - ninth + side * 1.645 * ninth**0.5) ** 3 for side in (-1, 1))
     return max(0.0, share * low), min(1.0, share * high)

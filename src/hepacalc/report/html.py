@@ -119,7 +119,7 @@ def _page(assessment: Assessment) -> str:
 
 
 def style(*names: str) -> Markup:
-    """Return style sheets of the templates as one text. A page's own begin with ``tokens.css``, which has its colours."""
+    """Return style sheets of the templates as one text; those of a page begin with ``tokens.css``, its colours."""
     folder = resources.files("hepacalc.report") / "templates"
     return Markup("".join((folder / name).read_text("utf-8") for name in names))
 
