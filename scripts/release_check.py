@@ -201,19 +201,21 @@ def bill(python: Path, dist: Path, wheel: Path) -> str:
 
 
 def optional_modules() -> set[str]:
-    """Top modules that only extras bring; those that are not installed here go by their package's name."""
+    """Top modules that only the extras of users bring, by the packages that are installed here."""
     from importlib.metadata import packages_distributions, requires
 
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    wanted = {canonicalize_name(Requirement(text).name) for text in requires("hepacalc") or () if "extra ==" in text}
+    extras = re.compile(rf'extra == "({"|".join((*EXTRAS, "totalsegmentator"))})"')
+    wanted = {canonicalize_name(Requirement(text).name) for text in requires("hepacalc") or () if extras.search(text)}
     found = {
         module
         for module, owners in packages_distributions().items()
         if wanted & {canonicalize_name(owner) for owner in owners}
     }
-    return found | {name.replace("-", "_") for name in wanted} | {"torch", "totalsegmentator", "starlette"}
+    # PyTorch comes with TotalSegmentator, Starlette with FastAPI
+    return found | {"totalsegmentator", "torch", "starlette"}
 
 
 def main() -> int:
