@@ -1,6 +1,7 @@
 """The checks of the docs site, of the licences and of the release find what they are meant to find."""
 
 import io
+import json
 import tarfile
 import tomllib
 import zipfile
@@ -141,3 +142,14 @@ def test_every_public_name_is_on_the_api_page():
     page = (ROOT / "docs" / "reference" / "api.md").read_text("utf-8")
     assert [name for name in hepacalc.__all__ if f":: hepacalc.{name}\n" not in page] == ["HepacalcError"]
     assert ":: hepacalc.errors\n" in page
+
+
+def test_what_axe_says_is_told():
+    import axe
+
+    node = {"rule": "label", "impact": "serious", "help": "", "nodes": ["input: no label", "select: no label"]}
+    told = {"path": "/x/docs/a.html", "scheme": "dark", "violations": [node], "outside": ["https://example.org/a"]}
+    found = axe.faults(json.dumps(told))
+    assert len(found) == 3
+    assert all(line.startswith("docs/a.html (dark)") for line in found)
+    assert not axe.faults(json.dumps(told | {"violations": [], "outside": []}))
