@@ -79,11 +79,16 @@ def main(arguments: Sequence[str]) -> int:
         absent = [name for name, path in (("npm", npm), ("node", node), ("chromium", browser)) if path is None]
         print(f"scripts/axe: skipped, {' and '.join(absent)} not installed")
         return 0
+    try:
+        cache = modules(npm)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
+        print(f"FAILED: npm could not install {', '.join(MODULES)}: {fault}")
+        return 1
     with tempfile.TemporaryDirectory() as name:
         pages = [Path(page).resolve() for page in arguments if page != "--all"]
         if not pages:
             pages = [*made_pages(Path(name)), *docs_pages("--all" in arguments)]
-        command = [node, str(ROOT / "scripts" / "axe.mjs"), str(modules(npm)), browser, *map(str, pages)]
+        command = [node, str(ROOT / "scripts" / "axe.mjs"), str(cache), browser, *map(str, pages)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"FAILED: axe did not run to its end:\n{done.stderr[-2000:]}")
