@@ -70,7 +70,7 @@ JAUNDICE = "symptoms: {jaundice: yes}\n"
 
 @pytest.mark.parametrize("is_judged", [True, False])
 def test_a_scan_that_could_not_be_judged_drops_no_red_flag(scan, is_judged):
-    """A failed input was once planned like a clean scan: red flags, tests and questions were dropped, and it said stop."""
+    """A failed input was once planned like a clean scan: no red flags, tests or questions, and it said stop."""
     clean = replace(scan, lesions=(), foci=())
     clean = clean if is_judged else replace(clean, liver=replace(clean.liver, confidence=0.2))
     found = consult(patient(JAUNDICE), KNOWLEDGE, today=TODAY, assessment=clean)
