@@ -10,6 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
+from hepacalc.cli_cohort import cohort
 from hepacalc.cli_evaluate import evaluate
 from hepacalc.cli_explain import explain
 from hepacalc.cli_export import (
@@ -230,6 +231,7 @@ def phantom(
 for command in (export, explain, patient, evaluate, show, read_report):
     app.command()(command)
 app.add_typer(knowledge)
+app.add_typer(cohort)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

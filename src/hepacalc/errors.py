@@ -16,6 +16,7 @@
     │   ├── InvalidObject          IN-10   a DICOM object that is not what is wanted
     │   ├── InvalidAssessment      IN-11   a stored assessment is damaged or of another version
     │   ├── OtherStudy             IN-12   two things that belong to different studies or patients
+    │   ├── SeveralStudies         IN-14   one folder with the images of several studies
     │   └── InvalidReport          IN-16   a report, or a table of reports, cannot be read
     ├── GeometryError              where the voxels lie cannot be trusted
     │   ├── TooFewSlices           GEO-01
@@ -32,6 +33,12 @@
     │   └── InvalidOverlay         KNO-02  a site's own knowledge file cannot be used
     ├── OutputError                OUT-01  the results cannot be written
     ├── MissingDependency          DEP-01  an optional part is not installed
+    ├── RunError                   RUN-00  a run over many studies
+    │   ├── OutOfMemory            RUN-01  a study needs more memory than it may have
+    │   ├── OutOfTime              RUN-02  a study takes longer than it may
+    │   ├── WorkerLost             RUN-03  the process or the machine that worked on it is gone
+    │   ├── UnexpectedFault        RUN-04  a fault of hepacalc
+    │   └── LedgerError            RUN-05  the ledger of a cohort cannot be used
     └── UsageError                 USE-01  arguments that contradict each other
 
 Messages say what was wanted, what was found and, in ``hint``, what to do. They may carry DICOM UIDs,
@@ -60,6 +67,7 @@ __all__ = [
     "InvalidPixelValues",
     "InvalidReport",
     "KnowledgeError",
+    "LedgerError",
     "LiverError",
     "MeasurementError",
     "MissingDependency",
@@ -67,16 +75,22 @@ __all__ = [
     "NoUsableLiver",
     "NotAStudy",
     "OtherStudy",
+    "OutOfMemory",
+    "OutOfTime",
     "OutputError",
+    "RunError",
     "SegmenterUnavailable",
     "SeriesNotFound",
+    "SeveralStudies",
     "Status",
     "StudyNotFound",
     "TooFewSlices",
+    "UnexpectedFault",
     "UnsafeArchive",
     "UnsupportedGeometry",
     "UnsupportedModality",
     "UsageError",
+    "WorkerLost",
 ]
 
 
@@ -96,6 +110,7 @@ STATUS: dict[str, Status] = {
     "KNO": Status(9, 500, "exception"),
     "OUT": Status(7, 507, "no-store"),
     "DEP": Status(8, 501, "not-supported"),
+    "RUN": Status(11, 500, "incomplete"),
     "USE": Status(2, 400, "required"),
 }
 
@@ -208,6 +223,12 @@ class OtherStudy(InputError):
     code = "IN-12"
 
 
+class SeveralStudies(InputError):
+    """One folder holds the images of several studies, so none can be told apart by its path."""
+
+    code = "IN-14"
+
+
 class InvalidReport(InputError):
     """The text of a report, or a table of reports, cannot be read, or does not say what is wanted of it."""
 
@@ -302,6 +323,42 @@ class MissingDependency(HepacalcError):
     """An optional part of hepacalc is not installed."""
 
     code = "DEP-01"
+
+
+class RunError(HepacalcError):
+    """A run over many studies, or one study of it, did not end as it should."""
+
+    code = "RUN-00"
+
+
+class OutOfMemory(RunError):
+    """A study needs more memory than one may have."""
+
+    code = "RUN-01"
+
+
+class OutOfTime(RunError):
+    """A study takes longer than one may."""
+
+    code = "RUN-02"
+
+
+class WorkerLost(RunError):
+    """The process or the machine that worked on a study is gone."""
+
+    code = "RUN-03"
+
+
+class UnexpectedFault(RunError):
+    """A fault of hepacalc; please report it."""
+
+    code = "RUN-04"
+
+
+class LedgerError(RunError):
+    """The ledger of a cohort is damaged, of another version, or in use."""
+
+    code = "RUN-05"
 
 
 class UsageError(HepacalcError):
