@@ -56,17 +56,17 @@ def refuse_two_patients(prior: Path, current: Path) -> bool:
         current: likewise, of the later exam.
 
     Raises:
+        StudyNotFound: a path cannot be opened.
         OtherStudy: the PatientIDs differ. Neither is shown; the StudyInstanceUIDs of both are.
     """
-    with quiet(), ExitStack() as stack:
-        heads = []
-        for path in (prior, current):
-            place = stack.enter_context(unpacked(path)) if path.is_file() and is_zip(path) else path
+    heads = []
+    for path in (prior, current):
+        with opened(path) as place:
             heads.append(_first_named(place))
-        if heads[0] is None or heads[1] is None:
-            return False
-        names, issuers = ([str(h.get(tag) or "").strip() for h in heads] for tag in ("PatientID", "IssuerOfPatientID"))
-        studies = [shown_uid(str(h.get("StudyInstanceUID", ""))) for h in heads]
+    if heads[0] is None or heads[1] is None:
+        return False
+    names, issuers = ([str(h.get(tag) or "").strip() for h in heads] for tag in ("PatientID", "IssuerOfPatientID"))
+    studies = [shown_uid(str(h.get("StudyInstanceUID", ""))) for h in heads]
     if all(issuers) and issuers[0] != issuers[1]:
         # numbers of two houses say nothing of each other
         return False
