@@ -14,6 +14,7 @@ from hepacalc import cli
 USAGE = {
     "assess": "hepacalc assess STUDY -o OUT [options]",
     "phantom": "hepacalc phantom -o DIR [options]",
+    "compare": "hepacalc compare PRIOR CURRENT -o OUT [options]",
     "export": "hepacalc export OUT --write FORMATS [options]",
     "explain": "hepacalc explain PATIENT [options]",
     "patient": "hepacalc patient PATIENT | --new | --fhir BUNDLE [options]",

@@ -22,7 +22,8 @@
     │   ├── TooFewSlices           GEO-01
     │   ├── InconsistentSlices     GEO-02  sizes, orientations or positions disagree
     │   ├── UnsupportedGeometry    GEO-03  missing or uneven slices
-    │   └── GridMismatch           GEO-04  a mask on another grid than the scan
+    │   ├── GridMismatch           GEO-04  a mask on another grid than the scan
+    │   └── NoOverlap              GEO-05  two exams whose livers cannot be laid on each other
     ├── LiverError
     │   ├── NoUsableLiver          LIV-01  no liver in view
     │   ├── InvalidLiverMask       LIV-02  empty, not a mask
@@ -71,6 +72,7 @@ __all__ = [
     "LiverError",
     "MeasurementError",
     "MissingDependency",
+    "NoOverlap",
     "NoSuitableSeries",
     "NoUsableLiver",
     "NotAStudy",
@@ -263,6 +265,12 @@ class GridMismatch(GeometryError):
     """A mask lies on another grid than the scan."""
 
     code = "GEO-04"
+
+
+class NoOverlap(GeometryError):
+    """Two exams whose livers cannot be laid on each other."""
+
+    code = "GEO-05"
 
 
 class LiverError(HepacalcError):
