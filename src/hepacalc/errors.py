@@ -31,6 +31,11 @@
     ├── KnowledgeError             KNO-01  the knowledge base cannot be used
     │   └── InvalidOverlay         KNO-02  a site's own knowledge file cannot be used
     ├── OutputError                OUT-01  the results cannot be written
+    ├── RegistryError              REG-01  the registry cannot be used
+    │   ├── NewerRegistry          REG-02  written by a newer version
+    │   ├── RegistryBusy           REG-03  another program holds it
+    │   ├── NotInRegistry          REG-04  no such patient or step
+    │   └── DamagedRegistry        REG-05  it, or an export of it, does not hold together
     ├── MissingDependency          DEP-01  an optional part is not installed
     └── UsageError                 USE-01  arguments that contradict each other
 
@@ -46,6 +51,7 @@ from typing import ClassVar, NamedTuple
 __all__ = [
     "STATUS",
     "DamagedFile",
+    "DamagedRegistry",
     "GeometryError",
     "GridMismatch",
     "HepacalcError",
@@ -63,11 +69,15 @@ __all__ = [
     "LiverError",
     "MeasurementError",
     "MissingDependency",
+    "NewerRegistry",
     "NoSuitableSeries",
     "NoUsableLiver",
     "NotAStudy",
+    "NotInRegistry",
     "OtherStudy",
     "OutputError",
+    "RegistryBusy",
+    "RegistryError",
     "SegmenterUnavailable",
     "SeriesNotFound",
     "Status",
@@ -95,6 +105,7 @@ STATUS: dict[str, Status] = {
     "MEA": Status(6, 422, "value"),
     "KNO": Status(9, 500, "exception"),
     "OUT": Status(7, 507, "no-store"),
+    "REG": Status(10, 409, "conflict"),
     "DEP": Status(8, 501, "not-supported"),
     "USE": Status(2, 400, "required"),
 }
@@ -296,6 +307,36 @@ class OutputError(HepacalcError):
     """The results cannot be written."""
 
     code = "OUT-01"
+
+
+class RegistryError(HepacalcError):
+    """The registry cannot be used."""
+
+    code = "REG-01"
+
+
+class NewerRegistry(RegistryError):
+    """The registry was written by a newer version of hepacalc."""
+
+    code = "REG-02"
+
+
+class RegistryBusy(RegistryError):
+    """Another program held the registry for too long."""
+
+    code = "REG-03"
+
+
+class NotInRegistry(RegistryError):
+    """What was asked for is not in the registry."""
+
+    code = "REG-04"
+
+
+class DamagedRegistry(RegistryError):
+    """The registry, or an export of it, does not hold together."""
+
+    code = "REG-05"
 
 
 class MissingDependency(HepacalcError):
