@@ -10,8 +10,9 @@ change. Everything else leads to a next step; where the plan names none, that st
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from hepacalc.errors import UsageError
@@ -19,8 +20,8 @@ from hepacalc.reason.days import add_days, add_months, checked_day
 from hepacalc.reason.records import Names, Plan, PlanItem
 
 __all__ = [
-    "ASSESS", "REPLAN", "RESULTS", "SOON_DAYS", "TIMINGS", "URGENT_DAYS", "Closing", "Interval", "Result", "Schedule", "Step",
-    "Timing", "Windows", "carry_over", "close_step", "interval_of", "is_answered", "replan_step", "schedule_of",
+    "ASSESS", "REPLAN", "RESULTS", "SOON_DAYS", "TIMINGS", "URGENT_DAYS", "Closing", "Interval", "Result", "Schedule",
+    "Step", "Timing", "Windows", "carry_over", "close_step", "interval_of", "is_answered", "replan_step", "schedule_of",
     "tests_done", "timing",
 ]  # fmt: skip
 
@@ -101,6 +102,7 @@ class Step:
         sources: ids.
         status: how firm the rule is: read, unchecked, recalled, ours or judgement.
         provided: open questions under whose answers it holds.
+        cited: ``(id, citation)`` of its sources, where the plan told them.
     """
 
     rule: str
@@ -116,6 +118,7 @@ class Step:
     sources: tuple[str, ...]
     status: str
     provided: tuple[Names, ...] = ()
+    cited: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,9 @@ class Closing(NamedTuple):
     why: tuple[Names, ...]
 
 
-def schedule_of(plan: Plan, *, today: str, knowledge_version: str = "") -> Schedule:
+def schedule_of(
+    plan: Plan, *, today: str, knowledge_version: str = "", citations: Mapping[str, str] = MappingProxyType({})
+) -> Schedule:
     """Return what a plan asks for over time.
 
     An item that says that nothing is needed is no step. A plan that asks for nothing and does not end gets the step to
@@ -166,21 +171,25 @@ def schedule_of(plan: Plan, *, today: str, knowledge_version: str = "") -> Sched
         plan: from :func:`hepacalc.reason.plan.make_plan`.
         today: day on which it was made, ``YYYY-MM-DD``.
         knowledge_version: of the knowledge base that it was made from.
+        citations: id of a source -> citation.
 
     Raises:
         UsageError: ``today`` is no day.
     """
-    steps = tuple(_step(item) for item in plan.items if not dict(item.interval).get("en", "").startswith(_NONE))
+    steps = tuple(
+        _step(item, citations) for item in plan.items if not dict(item.interval).get("en", "").startswith(_NONE)
+    )
     if not steps and not plan.stop:
         steps = (replan_step(today, _NO_STEP),)
     return Schedule(steps, plan.stop, tuple((flag.flag, flag.text) for flag in plan.flags), knowledge_version)
 
 
-def _step(item: PlanItem) -> Step:
+def _step(item: PlanItem, citations: Mapping[str, str]) -> Step:
     first, last = item.due or (None, None)
     return Step(
         item.rule, item.action, item.modality, item.interval, item.tests, item.urgency, first, last, interval_of(item),
         item.because, item.sources, item.status, item.provided,
+        tuple((source, citations[source]) for source in item.sources if source in citations),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, null, select
+from sqlalchemy import Connection, null, select
 
 from hepacalc.errors import DamagedRegistry, InvalidAssessment, OtherStudy, UsageError
 from hepacalc.followup.plan_changes import PlanChange, plan_changes
@@ -108,8 +108,9 @@ class _Adding:
         steps = tuple(before.open_steps.values())
         changes: tuple[PlanChange, ...] = ()
         follow_up = before.follow_up
+        kept: tuple[str, ...] = ()
         if told.schedule is not None:
-            schedule, kept = told.schedule, ()
+            schedule = told.schedule
             if is_current:
                 still = [step for number, step in before.open_steps.items() if number not in answered]
                 schedule, kept = carry_over(schedule, still)
@@ -161,8 +162,18 @@ def closing_of(plan: int | None, number: int, state: str, on: str | None, result
     return {"plan": plan, "number": number, "state": state, "on": on, "result": result}
 
 
-def _known_exam(connection: Connection, told: Intake) -> Row[Any] | None:
-    """Return what is held of the study: ``patient, key, follow_up, exam, assessment``; None where it is not known."""
+class _Held(NamedTuple):
+    """A study that is known: whose, and the assessment when it is this very one."""
+
+    patient: int
+    key: str
+    follow_up: str
+    exam: int
+    assessment: int | None
+
+
+def _known_exam(connection: Connection, told: Intake) -> _Held | None:
+    """Return what is held of the study; None where it is not known."""
     columns = (t.patient.c.id.label("patient"), t.patient.c.key, t.patient.c.follow_up, t.exam.c.id.label("exam"))
     joined = t.exam.join(t.patient)
     found = connection.execute(
@@ -173,7 +184,7 @@ def _known_exam(connection: Connection, told: Intake) -> Row[Any] | None:
     if found is None and told.study is not None:
         query = select(*columns, null().label("assessment")).select_from(joined)
         found = connection.execute(query.where(t.exam.c.study_uid == told.study)).first()
-    return found
+    return None if found is None else _Held(*found)
 
 
 def _other(what: str, uid: str, held: str, given: str) -> OtherStudy:

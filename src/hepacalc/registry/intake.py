@@ -12,6 +12,7 @@ from hepacalc.followup.schedule import Schedule, schedule_of
 from hepacalc.interop.identity import content_words, lesion_tracking
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Assessment, Measured, Measurement, NotMeasured
+from hepacalc.report.numbers import significant
 
 __all__ = ["Intake", "LesionLink", "intake", "moment"]
 
@@ -89,7 +90,12 @@ def intake(assessment: Assessment) -> Intake:
     day = _plan_day(reasoning, run.created)
     schedule = None
     if reasoning is not None:
-        schedule = schedule_of(reasoning.plan, today=day, knowledge_version=reasoning.knowledge_version)
+        schedule = schedule_of(
+            reasoning.plan,
+            today=day,
+            knowledge_version=reasoning.knowledge_version,
+            citations={note.id: note.citation for note in reasoning.sources},
+        )
     return Intake(
         study=acquisition.study_instance_uid,
         series=acquisition.series_instance_uid,
@@ -130,7 +136,7 @@ def _lesion(assessment: Assessment, place: int) -> dict[str, Any]:
         "mass": _number(lesion.mass_mg, "mg"),
         "volume": _number(lesion.volume_mm3, "mm3"),
         "extent": _number(lesion.extent_mm, "mm"),
-        "centroid_mm": [float(one) for one in lesion.centroid_mm],
+        "centroid_mm": [significant(one) for one in lesion.centroid_mm],
     }
 
 
@@ -138,7 +144,7 @@ def _number(told: Measurement, unit: str) -> dict[str, Any]:
     if isinstance(told, Measured):
         if told.unit != unit:
             raise InvalidAssessment(f"a number in {unit} is wanted, found {told.unit[:10]!r}.", hint="Assess it again.")
-        return {"value": float(told.value), "low": float(told.low), "high": float(told.high)}
+        return {"value": significant(told.value), "low": significant(told.low), "high": significant(told.high)}
     return {"reason": told.reason}
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple, overload
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from hepacalc.errors import NotInRegistry
 from hepacalc.followup.schedule import Schedule, Step, Timing, Windows, timing
 from hepacalc.reason.records import Names
 from hepacalc.registry import tables as t
 from hepacalc.registry.intake import moment
-from hepacalc.registry.wordings import schedule_back, step_back, texts_back
+from hepacalc.registry.wordings import schedule_back, step_back
 
 __all__ = ["CurrentPlan", "DueRow", "current_plan", "due_counts", "due_rows", "find_patient", "wording_bodies"]
 
@@ -165,8 +165,12 @@ def due_rows(
         query = query.where(step.patient == find_patient(connection, key, required=True))
     query = query.order_by(step.last_day.is_(None), step.last_day, step.first_day, step.plan, step.number).limit(most)
     for row in connection.execute(query):
-        first, last = (None if day is None else day.isoformat() for day in (row[1], row[2]))
+        first, last = _day(row[1]), _day(row[2])
         yield DueRow(row[0], timing(first, last, today, windows), first, last, *row[3:])
+
+
+def _day(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def _is_listed(today: str, windows: Windows) -> Any:
@@ -180,7 +184,6 @@ def due_counts(connection: Connection, today: str, windows: Windows) -> dict[str
     query = select(t.step.c.first_day, t.step.c.last_day, func.count()).where(t.step.c.state == "open")
     out: dict[str, int] = {}
     for first, last, count in connection.execute(query.group_by(t.step.c.first_day, t.step.c.last_day)):
-        days = (None if day is None else day.isoformat() for day in (first, last))
-        stands = timing(*days, today, windows)
+        stands = timing(_day(first), _day(last), today, windows)
         out[stands] = out.get(stands, 0) + count
     return out

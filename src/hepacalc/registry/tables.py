@@ -39,9 +39,9 @@ METADATA = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+ABOUT = "about"
 _ID = BigInteger().with_variant(Integer(), "sqlite")
 _DIGEST = String(32)
-_NO_ROWID = {"sqlite_with_rowid": False}
 
 
 def _by(name: str = "id") -> Column[int]:
@@ -80,15 +80,15 @@ event = Table(
     Column("body", Text, nullable=False, doc="what changed, JSON"),
     Column("hash", String(64), nullable=False, doc="SHA-256 of the hash before it and of this row"),
     Index("ix_event_patient", "patient", "seq"),
-    comment="The audit trail: every change, in order.",
+    info={ABOUT: "The audit trail: every change, in order."},
 )
 wording = Table(
     "wording",
     METADATA,
     Column("digest", _DIGEST, primary_key=True, doc="first 32 hexadecimal digits of the SHA-256 of the body"),
     Column("body", Text, nullable=False, doc="texts for readers in each language, sources and status, JSON"),
-    comment="Texts, each once, named by the hash of their content.",
-    **_NO_ROWID,
+    info={ABOUT: "Texts, each once, named by the hash of their content."},
+    sqlite_with_rowid=False,
 )
 patient = Table(
     "patient",
@@ -99,7 +99,7 @@ patient = Table(
     Column("why", _DIGEST, ForeignKey("wording.digest"), doc="why it stands so"),
     Column("since", _ID, ForeignKey("event.seq"), nullable=False, doc="event that set this"),
     CheckConstraint("follow_up in ('none', 'open', 'finished')", name="follow_up"),
-    comment="A patient, by pseudonym.",
+    info={ABOUT: "A patient, by pseudonym."},
 )
 exam = Table(
     "exam",
@@ -110,7 +110,7 @@ exam = Table(
     Column("series_uid", String(80), doc="SeriesInstanceUID of the series that was measured"),
     Column("day", Date, doc="StudyDate; empty where the scan does not say"),
     Column("modality", String(16), doc="Modality"),
-    comment="A study.",
+    info={ABOUT: "A study."},
 )
 assessment = Table(
     "assessment",
@@ -129,7 +129,7 @@ assessment = Table(
     Column("mimics", Integer, nullable=False, doc="number of foci called anything else"),
     *_measured("mass", "mg", "calcium of all calcifications"),
     *_measured("volume", "mm3", "volume of all calcifications"),
-    comment="One run of hepacalc on a study.",
+    info={ABOUT: "One run of hepacalc on a study."},
 )
 lesion = Table(
     "lesion",
@@ -141,8 +141,8 @@ lesion = Table(
     Column(
         "same_as", String(64), ForeignKey("lesion.uid"), doc="earliest lesion that it was found to be; empty: itself"
     ),
-    comment="A lesion, followed over time.",
-    **_NO_ROWID,
+    info={ABOUT: "A lesion, followed over time."},
+    sqlite_with_rowid=False,
 )
 sighting = Table(
     "sighting",
@@ -161,8 +161,8 @@ sighting = Table(
     Column("y_mm", Float, nullable=False, doc="centroid, LPS, of that scan"),
     Column("z_mm", Float, nullable=False, doc="centroid, LPS, of that scan"),
     PrimaryKeyConstraint("assessment", "number"),
-    comment="A lesion in one assessment.",
-    **_NO_ROWID,
+    info={ABOUT: "A lesion in one assessment."},
+    sqlite_with_rowid=False,
 )
 link = Table(
     "link",
@@ -174,8 +174,8 @@ link = Table(
     Column("current", String(64), ForeignKey("lesion.uid"), doc="lesion of the later exam; empty: none there"),
     Column("status", String(16), nullable=False, doc="what the comparison says: new, gone, merged, split, grew ..."),
     PrimaryKeyConstraint("event", "number"),
-    comment="What a comparison says of two lesions.",
-    **_NO_ROWID,
+    info={ABOUT: "What a comparison says of two lesions."},
+    sqlite_with_rowid=False,
 )
 plan = Table(
     "plan",
@@ -189,7 +189,7 @@ plan = Table(
     Column("stop", _DIGEST, ForeignKey("wording.digest"), doc="where the work-up ends; empty: not said"),
     Column("flags", Text, nullable=False, doc="red flags that are raised: id and digest of the text, JSON"),
     CheckConstraint("state in ('current', 'superseded')", name="state"),
-    comment="A plan.",
+    info={ABOUT: "A plan."},
 )
 step = Table(
     "step",
@@ -213,8 +213,8 @@ step = Table(
     PrimaryKeyConstraint("plan", "number"),
     CheckConstraint("state in ('open', 'done', 'declined', 'superseded', 'ended')", name="state"),
     CheckConstraint("(state = 'open') = (closed is null)", name="closed"),
-    comment="A step of a plan.",
-    **_NO_ROWID,
+    info={ABOUT: "A step of a plan."},
+    sqlite_with_rowid=False,
 )
 Index(
     "ix_step_due",
@@ -233,7 +233,7 @@ def tables_markdown() -> str:
     parts = []
     for table in (event, wording, *DERIVED):
         keys = {column.name for column in table.primary_key}
-        lines = [f"### {table.name}", "", table.comment or "", "", "| column | type | meaning |", "|---|---|---|"]
+        lines = [f"### {table.name}", "", table.info[ABOUT], "", "| column | type | meaning |", "|---|---|---|"]
         for column in table.columns:
             marks = ", key" if column.name in keys else ""
             leads = "".join(f"; leads to `{key.target_fullname}`" for key in column.foreign_keys)

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 from hepacalc.followup.schedule import Interval, Schedule, Step
 from hepacalc.reason.records import Names
 from hepacalc.registry.events import canonical, digest_of
 
-__all__ = ["Wordings", "schedule_back", "step_back", "step_plain", "step_texts"]
+__all__ = ["Wordings", "schedule_back", "step_back", "step_of_texts", "step_plain", "step_texts"]
 
 _TEXTS = ("action", "modality", "interval")
 
@@ -39,13 +41,14 @@ class Wordings:
 
 
 def step_texts(step: Step) -> dict[str, Any]:
-    """Return the texts of a step, its tests, sources and status as plain values."""
+    """Return the texts of a step, its tests, sources with citations, and status as plain values."""
     return {
         **{name: dict(getattr(step, name)) for name in _TEXTS},
         "because": [dict(one) for one in step.because],
         "provided": [dict(one) for one in step.provided],
         "tests": list(step.tests),
         "sources": list(step.sources),
+        "cited": dict(step.cited),
         "status": step.status,
     }
 
@@ -64,26 +67,29 @@ def step_plain(step: Step, number: int, wordings: Wordings) -> dict[str, Any]:
     }
 
 
-def step_back(row: Mapping[str, Any], body: str) -> Step:
+def step_back(row: RowMapping, body: str) -> Step:
     """Return the step of a row of the table ``step`` and of its wording."""
-    told = json.loads(body)
     first, last = ((None if row[name] is None else row[name].isoformat()) for name in ("first_day", "last_day"))
-    return Step(
-        rule=row["rule"],
-        urgency=row["urgency"],
-        first=first,
-        last=last,
-        every=_interval(row["every"]),
-        because=tuple(names_back(one) for one in told["because"]),
-        provided=tuple(names_back(one) for one in told["provided"]),
-        tests=tuple(told["tests"]),
-        sources=tuple(told["sources"]),
-        status=told["status"],
-        **{name: names_back(told[name]) for name in _TEXTS},
-    )
+    return step_of_texts(body)(row["rule"], row["urgency"], first, last, _interval(row["every"]))
 
 
-def schedule_back(steps: Sequence[Step], plan: Mapping[str, Any], body_of: Callable[[str], str]) -> Schedule:
+def step_of_texts(body: str) -> Callable[..., Step]:
+    """Return what makes steps of one wording: called with rule, urgency, first and last day, and interval."""
+    told = json.loads(body)
+    names = {name: names_back(told[name]) for name in _TEXTS}
+    because, provided = (tuple(names_back(one) for one in told[name]) for name in ("because", "provided"))
+    tests, sources, cited = tuple(told["tests"]), tuple(told["sources"]), tuple(told["cited"].items())
+
+    def make(rule: str, urgency: str, first: str | None, last: str | None, every: Interval | None = None) -> Step:
+        return Step(
+            rule=rule, urgency=urgency, first=first, last=last, every=every, because=because, provided=provided,
+            tests=tests, sources=sources, cited=cited, status=told["status"], **names,
+        )  # fmt: skip
+
+    return make
+
+
+def schedule_back(steps: Sequence[Step], plan: RowMapping, body_of: Callable[[str], str]) -> Schedule:
     """Return the schedule of a row of the table ``plan``."""
     stop = texts_back(body_of(plan["stop"]))[0] if plan["stop"] else ()
     flags = tuple((flag, texts_back(body_of(digest))[0]) for flag, digest in json.loads(plan["flags"]))
