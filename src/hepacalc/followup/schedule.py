@@ -20,9 +20,27 @@ from hepacalc.reason.days import add_days, add_months, checked_day
 from hepacalc.reason.records import Names, Plan, PlanItem
 
 __all__ = [
-    "ASSESS", "REPLAN", "RESULTS", "SOON_DAYS", "TIMINGS", "URGENT_DAYS", "Closing", "Interval", "Result", "Schedule",
-    "Step", "Timing", "Windows", "carry_over", "close_step", "interval_of", "is_answered", "replan_step", "schedule_of",
-    "tests_done", "timing",
+    "ASSESS",
+    "REPLAN",
+    "RESULTS",
+    "SOON_DAYS",
+    "TIMINGS",
+    "URGENT_DAYS",
+    "Closing",
+    "Interval",
+    "Result",
+    "Schedule",
+    "Step",
+    "Timing",
+    "Windows",
+    "carry_over",
+    "close_step",
+    "exam_tests",
+    "interval_of",
+    "is_answered",
+    "replan_step",
+    "schedule_of",
+    "timing",
 ]  # fmt: skip
 
 Timing = Literal["lost", "overdue", "due", "soon", "undated", "later"]
@@ -276,7 +294,7 @@ def close_step(step: Step, others: Iterable[Step], stop: Names, *, on: str, resu
     return Closing((replan_step(on, _NO_STEP),), finished=False, why=(_NO_STEP,))
 
 
-def tests_done(*, modality: str | None, phase: str | None, compared: bool) -> frozenset[str]:
+def exam_tests(*, modality: str | None, phase: str | None, compared: bool) -> frozenset[str]:
     """Return the tests that an exam is sure to have done.
 
     A single contrast phase is no multiphase CT, so only a scan without contrast answers by itself; anything else is

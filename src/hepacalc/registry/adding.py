@@ -9,7 +9,7 @@ from sqlalchemy import Connection, null, select
 
 from hepacalc.errors import DamagedRegistry, InvalidAssessment, OtherStudy, UsageError
 from hepacalc.followup.plan_changes import PlanChange, plan_changes
-from hepacalc.followup.schedule import Schedule, Step, carry_over, is_answered, tests_done
+from hepacalc.followup.schedule import Schedule, Step, carry_over, exam_tests, is_answered
 from hepacalc.registry import tables as t
 from hepacalc.registry.events import chained
 from hepacalc.registry.intake import Intake, LesionLink
@@ -86,7 +86,7 @@ class _Adding:
         lesions = self.lesions()
         fresh = {one["uid"] for one in lesions if one["new"]}
         rows = link_rows(self.connection, self.patient, links, fresh=fresh)
-        tests = tests_done(modality=told.modality, phase=told.phase, compared=bool(rows))
+        tests = exam_tests(modality=told.modality, phase=told.phase, compared=bool(rows))
         is_other_exam = exam is None or exam != before.exam
         answered = {
             number: step

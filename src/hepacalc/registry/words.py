@@ -14,8 +14,8 @@ from hepacalc.registry.views import ExamLine, Happened, PatientView
 from hepacalc.report.reason_words import said
 
 __all__ = [
-    "TIMING_WORDS", "added_lines", "change_lines", "closed_lines", "due_head", "due_lines", "history_lines", "step_lines",
-    "view_lines", "window_text",
+    "TIMING_WORDS", "added_lines", "change_lines", "closed_lines", "due_head", "due_lines", "history_lines",
+    "step_lines", "view_lines", "window_text",
 ]  # fmt: skip
 
 TIMING_WORDS: dict[Timing, str] = {
