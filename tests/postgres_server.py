@@ -46,52 +46,62 @@ def _as_user() -> dict[str, object]:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Give the URL of the database ``postgres`` of a server, as its superuser; it is gone at the end."""
+def server(folder: str | None = None, *, durable: bool = False) -> Iterator[str]:
+    """Give the URL of the database ``postgres`` of a server, as its superuser; it is gone at the end.
+
+    Args:
+        folder: where its temporary folder is made.
+        durable: whether it waits for the disk, as a real one does.
+    """
     binaries = _binaries()
     assert binaries is not None, missing()
     who = _as_user()
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="hepacalc-pg-"))
+    home = Path(tempfile.mkdtemp(prefix="hepacalc-pg-", dir=folder))
     try:
         if "user" in who:
-            os.chown(folder, who["user"], who["group"])  # type: ignore[arg-type]
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on -c jit=off"
+            os.chown(home, who["user"], who["group"])  # type: ignore[arg-type]
+        sync = "on" if durable else "off"
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync={sync} -c jit=off"
+        made = ["-U", "hepacalc", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         lines = (
-            [
-                binaries / "initdb",
-                "-D",
-                folder / "data",
-                "-U",
-                "hepacalc",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-            ],
-            [binaries / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log", "-o", options, "start"],
+            [binaries / "initdb", "-D", home / "data", *made],
+            [binaries / "pg_ctl", "-D", home / "data", "-w", "-l", home / "log", "-o", options, "start"],
         )
         for line in lines:
-            subprocess.run([str(part) for part in line], check=True, stdout=subprocess.DEVNULL, cwd=folder, **who)  # type: ignore[call-overload]
+            subprocess.run([str(part) for part in line], check=True, stdout=subprocess.DEVNULL, cwd=home, **who)  # type: ignore[call-overload]
         try:
             yield f"postgresql://hepacalc@127.0.0.1:{port}/postgres"
         finally:
-            stop = [str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "-w", "stop"]
-            subprocess.run(stop, check=True, stdout=subprocess.DEVNULL, cwd=folder, **who)  # type: ignore[call-overload]
+            stop = [str(binaries / "pg_ctl"), "-D", str(home / "data"), "-m", "immediate", "-w", "stop"]
+            subprocess.run(stop, check=True, stdout=subprocess.DEVNULL, cwd=home, **who)  # type: ignore[call-overload]
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(home)
 
 
-def new_database(url: str, name: str) -> str:
-    """Make an empty database and return its URL."""
+def empty_database(url: str, name: str) -> str:
+    """Make a database, or empty it, and return its URL."""
     from sqlalchemy import create_engine, make_url, text
 
     made = make_url(url).set(drivername="postgresql+pg8000")
     engine = create_engine(made, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"create database {name}"))
+        there = connection.scalar(text("select count(*) from pg_database where datname = :name"), {"name": name})
+        if not there:
+            connection.execute(text(f"create database {name} strategy wal_log"))
     engine.dispose()
+    if there:
+        engine = create_engine(made.set(database=name), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("drop schema public cascade"))
+            connection.execute(text("create schema public"))
+        engine.dispose()
     return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def quick_folder() -> str | None:
+    """Where a temporary folder is kept in memory, if there is room; None for the usual place."""
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,19 +38,20 @@ WINDOWS = Windows()
 def postgresql() -> Iterator[str]:
     if why := postgres_server.missing():
         pytest.skip(why)
-    with postgres_server.server() as url:
+    with postgres_server.server(postgres_server.quick_folder()) as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+def location(request: pytest.FixtureRequest) -> Iterator[Opener]:
     """Gives the location of a new empty database at each call."""
     count = iter(range(100))
     if request.param == "sqlite":
-        return lambda: str(tmp_path / f"registry-{next(count)}.sqlite")
-    server = request.getfixturevalue("postgresql")
-    name = f"t{abs(hash(request.node.nodeid)) % 10**12}"
-    return lambda: postgres_server.new_database(server, f"{name}_{next(count)}")
+        with tempfile.TemporaryDirectory(dir=postgres_server.quick_folder()) as folder:
+            yield lambda: str(Path(folder) / f"registry-{next(count)}.sqlite")
+    else:
+        server = request.getfixturevalue("postgresql")
+        yield lambda: postgres_server.empty_database(server, f"hepacalc_{next(count)}")
 
 
 @pytest.fixture
@@ -125,9 +127,9 @@ def test_what_was_not_measured_stays_so(registry: Registry):
 def test_a_study_of_another_patient_is_refused_with_both(registry: Registry):
     add(registry, 1)
     head = check(registry.database).head
-    with pytest.raises(OtherStudy, match="P1.*P2"):
+    with pytest.raises(OtherStudy, match=r"P1.*P2"):
         add(registry, 1, "P2", text=SIMPLE)
-    with pytest.raises(OtherStudy, match="P1.*P2"):
+    with pytest.raises(OtherStudy, match=r"P1.*P2"):
         add(registry, 1, "P2")
     assert check(registry.database).head == head
 
@@ -138,7 +140,7 @@ def test_a_lesion_of_another_patient_is_refused(registry: Registry):
     taken = exam(1).foci[0]
     uid = lesion_tracking(exam(1), next(one for one in exam(1).lesions if one.focus_ids == (taken.id,))).uid
     foci = tuple(replace(one, tracking_uid=uid if one.id == taken.id else None) for one in scan.foci)
-    with pytest.raises(OtherStudy, match="P1.*P2"):
+    with pytest.raises(OtherStudy, match=r"P1.*P2"):
         registry.add(replace(scan, foci=foci), key="P2", now=NOW, by="tester")
     assert registry.add(replace(scan, foci=foci), key="P1", now=NOW, by="tester").is_new, "the same patient's is fine"
     with registry.database.reading() as connection:
@@ -261,8 +263,9 @@ def test_a_person_ends_follow_up_and_an_assessment_opens_it_again(registry: Regi
 
 def test_due_lists_every_kind_most_pressing_first(registry: Registry):
     windows = {
-        "lost": ("2025-01-01", "2025-03-01"), "overdue": ("2026-09-01", "2026-11-25"), "due": ("2026-11-26", "2027-02-01"),
-        "soon": ("2026-12-26", "2027-03-01"), "later": ("2026-12-27", "2027-03-01"),
+        "lost": ("2025-01-01", "2025-03-01"), "overdue": ("2026-09-01", "2026-11-25"),
+        "due": ("2026-11-26", "2027-02-01"), "soon": ("2026-12-26", "2027-03-01"),
+        "later": ("2026-12-27", "2027-03-01"),
     }  # fmt: skip
     for number, (name, window) in enumerate(windows.items(), 1):
         add(registry, number, f"P-{name}", rules=["ce_stage"], due=window)
@@ -323,7 +326,8 @@ def test_a_comparison_links_lesions_over_time(registry: Registry):
     old = [lesion_tracking(exam(1), one).uid for one in exam(1).lesions]
     new = [lesion_tracking(exam(2), one).uid for one in exam(2).lesions]
     links = links_of(
-        {"links": [{"prior": old[0], "current": new[0], "status": "grew"}, {"prior": None, "current": new[1], "status": "new"},
+        {"links": [{"prior": old[0], "current": new[0], "status": "grew"},
+                   {"prior": None, "current": new[1], "status": "new"},
                    {"prior": old[2], "current": None, "status": "gone"}]}
     )  # fmt: skip
     with pytest.raises(NotInRegistry):
