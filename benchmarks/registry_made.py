@@ -33,8 +33,8 @@ Rows = dict[str, list[tuple[Any, ...]]]
 _EVERY = "every 6-12 months"
 _STEPS = tuple(
     Step(
-        rule, (("en", action), ("zh", "复查")), (("en", "ultrasound"), ("zh", "超声")), (("en", _EVERY), ("zh", "每6-12个月")),
-        ("ultrasound",), urgency, None, None, Interval(6, 12, "month"), ((("en", "generated"), ("zh", "生成")),),
+        rule, (("en", action), ("zh", "复查")), (("en", "ultrasound"), ("zh", "超声")),
+        (("en", _EVERY), ("zh", "每6-12个月")), ("ultrasound",), urgency, None, None, Interval(6, 12, "month"), ((("en", "generated"), ("zh", "生成")),),
         ("J-RULE",), "ours", (), (("J-RULE", "a rule of the authors"),),
     )
     for rule, action, urgency in (
@@ -172,7 +172,7 @@ def make_sqlite(path: Path) -> Callable[[Rows], None]:
     """Make an empty registry in a file and return what writes rows into it; call it with nothing to end."""
     open_database(path, create=True).close()
     file = sqlite3.connect(path, isolation_level=None)
-    for setting in ("synchronous=off", "foreign_keys=off", "cache_size=-400000"):
+    for setting in ("journal_mode=off", "synchronous=off", "foreign_keys=off", "cache_size=-400000"):
         file.execute(f"pragma {setting}")
     file.execute("begin")
     file.executemany("insert into wording values (?, ?)", [*zip(DIGESTS, TEXTS, strict=True), (STOP_DIGEST, STOP)])
@@ -183,8 +183,8 @@ def make_sqlite(path: Path) -> Callable[[Rows], None]:
             file.executemany(lines[name], held)
         if not rows:
             file.execute("commit")
-            file.execute("pragma wal_checkpoint(truncate)")
             file.execute("analyze")
+            file.execute("pragma journal_mode=wal")
             file.close()
 
     return write

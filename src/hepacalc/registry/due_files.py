@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import Connection
@@ -34,21 +34,25 @@ _PRIORITY = {"emergency": "stat", "urgent": "asap", "soon": "urgent", "routine":
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-@dataclass(frozen=True, slots=True)
-class DueItem:
+class DueItem(NamedTuple):
     """A step that is to be done, with its texts.
 
     Args:
         row: whose, which and when.
-        step: what, why and from which source.
+        make: makes the step of its texts.
         days_overdue: since its last day; None when it is not overdue.
         person: who it is, where an identity file was given and holds it.
     """
 
     row: DueRow
-    step: Step
+    make: Callable[..., Step]
     days_overdue: int | None
     person: Person | None = None
+
+    @property
+    def step(self) -> Step:
+        """What, why and from which source."""
+        return self.make(self.row.rule, self.row.urgency, self.row.first, self.row.last)
 
 
 def due_items(
@@ -74,10 +78,14 @@ def due_items(
     bodies = wording_bodies(connection, [row.wording for row in rows])
     parsed = {digest: step_of_texts(body) for digest, body in bodies.items()}
     day = date.fromisoformat(today)
+    late = {
+        last: (day - date.fromisoformat(last)).days
+        for last in {row.last for row in rows}
+        if last is not None and last < today
+    }
+    known = people or {}
     for row in rows:
-        late = None if row.last is None or row.last >= today else (day - date.fromisoformat(row.last)).days
-        step = parsed[row.wording](row.rule, row.urgency, row.first, row.last)
-        yield DueItem(row, step, late, (people or {}).get(row.key))
+        yield DueItem(row, parsed[row.wording], late.get(row.last or ""), known.get(row.key))
 
 
 def basis_text(step: Step) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Literal, NamedTuple, overload
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, String, and_, cast, func, or_, select
 
 from hepacalc.errors import NotInRegistry
 from hepacalc.followup.schedule import Schedule, Step, Timing, Windows, timing
@@ -148,8 +148,9 @@ def due_rows(
     step, patient = t.step.c, t.patient.c
     columns = (
         patient.key,
-        step.first_day,
-        step.last_day,
+        # as text: the driver of PostgreSQL is slow with dates
+        cast(step.first_day, String),
+        cast(step.last_day, String),
         step.rule,
         step.urgency,
         step.plan,
@@ -164,9 +165,11 @@ def due_rows(
     if key is not None:
         query = query.where(step.patient == find_patient(connection, key, required=True))
     query = query.order_by(step.last_day.is_(None), step.last_day, step.first_day, step.plan, step.number).limit(most)
-    for row in connection.execute(query):
-        first, last = _day(row[1]), _day(row[2])
-        yield DueRow(row[0], timing(first, last, today, windows), first, last, *row[3:])
+    # many steps share a window
+    known: dict[tuple[str | None, str | None], Timing] = {}
+    for owner, first, last, *rest in connection.execute(query).all():
+        stands = known.get((first, last)) or known.setdefault((first, last), timing(first, last, today, windows))
+        yield DueRow(owner, stands, first, last, *rest)
 
 
 def _day(day: date | None) -> str | None:
