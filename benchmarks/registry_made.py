@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import create_engine, make_url, text
 
 from hepacalc.followup.schedule import Interval, Step
+from hepacalc.reason.records import Names
 from hepacalc.registry import tables as t
 from hepacalc.registry.database import open_database
 from hepacalc.registry.events import GENESIS, canonical, digest_of
@@ -31,17 +32,25 @@ TABLES = (t.event, *t.DERIVED)
 Rows = dict[str, list[tuple[Any, ...]]]
 
 _EVERY = "every 6-12 months"
-_STEPS = tuple(
-    Step(
-        rule, (("en", action), ("zh", "复查")), (("en", "ultrasound"), ("zh", "超声")),
-        (("en", _EVERY), ("zh", "每6-12个月")), ("ultrasound",), urgency, None, None, Interval(6, 12, "month"), ((("en", "generated"), ("zh", "生成")),),
-        ("J-RULE",), "ours", (), (("J-RULE", "a rule of the authors"),),
-    )
-    for rule, action, urgency in (
-        ("look_once_more", "One more look.", "routine"), ("act_malignant", "Characterise it.", "urgent"),
-        ("ce_stage", "Stage the cyst.", "soon"),
-    )
-)  # fmt: skip
+
+
+def _both(english: str, chinese: str) -> Names:
+    return (("en", english), ("zh", chinese))
+
+
+def _made(rule: str, action: str, urgency: str) -> Step:
+    return Step(
+        rule, _both(action, "复查"), _both("ultrasound", "超声"), _both(_EVERY, "每6-12个月"), ("ultrasound",), urgency,
+        None, None, Interval(6, 12, "month"), (_both("generated", "生成"),), ("J-RULE",), "ours", (),
+        (("J-RULE", "a rule of the authors"),),
+    )  # fmt: skip
+
+
+_STEPS = (
+    _made("look_once_more", "One more look.", "routine"),
+    _made("act_malignant", "Characterise it.", "urgent"),
+    _made("ce_stage", "Stage the cyst.", "soon"),
+)
 TEXTS = [canonical(step_texts(step)) for step in _STEPS]
 STOP = canonical({"texts": [{"en": "Then stop.", "zh": "此后停止。"}]})
 DIGESTS, STOP_DIGEST = [digest_of(one) for one in TEXTS], digest_of(STOP)
