@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+JOINED = {"followup": ("registry",)}
+"""Areas that also give the rows of others."""
 FIELDS = ("name", "value", "unit", "target", "ok")
 
 
@@ -58,7 +60,9 @@ def main() -> int:
         sys.stderr.write(f"scripts/bench: wanted one of {', '.join(there)}; found {said}.\n")
         return 2
     sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-    rows = importlib.import_module(f"benchmarks.{given.area}").rows()
+    rows = list(importlib.import_module(f"benchmarks.{given.area}").rows())
+    for other in JOINED.get(given.area, ()):
+        rows += importlib.import_module(f"benchmarks.{other}").rows()
     if given.json:
         for row in rows:
             print(json.dumps({name: row.get(name) for name in FIELDS} | row), flush=True)
