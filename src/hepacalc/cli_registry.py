@@ -106,7 +106,7 @@ def add(
     identity: IdentityFile = None,
     comparison: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="comparison.json of this exam with earlier ones: links their lesions."),
+        typer.Option(metavar="FILE", help="comparison.json of this exam with earlier ones."),
     ] = None,
     by: By = None,
     where: Where = DEFAULT,
@@ -122,20 +122,20 @@ def add(
         raise UsageError("--patient and --patient-id both say who it is.", hint="Give one of them.")
     if patient_id is None and (name is not None or born is not None):
         raise UsageError("--name and --born need --patient-id.", hint="Give it, or neither.")
-    from hepacalc.registry.comparison import read_links
+    from hepacalc.registry.comparison import read_comparisons
     from hepacalc.registry.identity import Identity
     from hepacalc.registry.words import added_lines
     from hepacalc.report.stored import read_stored
 
     assessment = read_stored(out)
-    links = () if comparison is None else read_links(comparison)
+    comparisons = () if comparison is None else read_comparisons(comparison)
     key = patient
     if identity is not None and patient_id is not None:
         with Identity(identity, create=True) as people:
             key = people.key_of(patient_id, name=name, born=born)
     now = now_here()
     with opened(where, create=True) as held:
-        added = held.add(assessment, key=key, now=now, by=who(by), links=links)
+        added = held.add(assessment, key=key, now=now, by=who(by), comparisons=comparisons)
     tell(added_lines(added, day_of(now)), added, as_json)
 
 

@@ -20,7 +20,7 @@ from hepacalc.followup.schedule import ASSESS, REPLAN, Windows
 from hepacalc.interop.identity import lesion_tracking
 from hepacalc.registry import tables as t
 from hepacalc.registry.check import check
-from hepacalc.registry.comparison import links_of
+from hepacalc.registry.comparison import comparisons_of
 from hepacalc.registry.due_files import due_bundle, due_calendar, due_csv, due_items
 from hepacalc.registry.exchange import backup, export_to, import_from
 from hepacalc.registry.intake import LesionLink
@@ -178,6 +178,16 @@ def test_a_later_plan_takes_the_place_of_the_earlier(registry: Registry):
     }
 
 
+def test_what_was_done_is_no_change_of_the_next_plan(registry: Registry):
+    add(registry, 1, rules=["ce_stage", "ce_serology"])
+    finish(registry, "P1", "ce_stage")
+    then = add(registry, 2, day="20261120", rules=["tb_chest"])
+    with registry.database.reading() as connection:
+        told = history(connection, "P1")[-1].changes
+    for changes in (then.changes, told):
+        assert {(one.kind, one.id) for one in changes} == {("new", "tb_chest"), ("gone", "ce_serology")}
+
+
 def test_an_older_exam_that_comes_later_changes_no_step(registry: Registry):
     add(registry, 1, day="20261101")
     before = states(registry)
@@ -325,11 +335,7 @@ def test_a_comparison_links_lesions_over_time(registry: Registry):
     add(registry, 1)
     old = [lesion_tracking(exam(1), one).uid for one in exam(1).lesions]
     new = [lesion_tracking(exam(2), one).uid for one in exam(2).lesions]
-    links = links_of(
-        {"links": [{"prior": old[0], "current": new[0], "status": "grew"},
-                   {"prior": None, "current": new[1], "status": "new"},
-                   {"prior": old[2], "current": None, "status": "gone"}]}
-    )  # fmt: skip
+    links = (LesionLink(old[0], new[0], "grew"), LesionLink(None, new[1], "new"), LesionLink(old[2], None, "gone"))
     with pytest.raises(NotInRegistry):
         add(registry, 2, links=(LesionLink("2.25.1", new[0], "grew"),), day="20261120")
     add(registry, 2, links=links, day="20261120")
@@ -345,12 +351,47 @@ def test_a_comparison_links_lesions_over_time(registry: Registry):
         add(registry, 4, "P2", links=(LesionLink(old[0], None, "gone"),))
 
 
+def compared(prior: str | None, current: str | None, *lesions: tuple[list[int], list[int], str]) -> dict[str, object]:
+    told = [{"prior": first, "current": then, "status": status} for first, then, status in lesions]
+    one = {"prior": {"study_instance_uid": prior}, "lesions": told}
+    return {"schema_version": "1.0", "current": {"study_instance_uid": current}, "comparisons": [one]}
+
+
+def test_a_comparison_file_links_lesions_by_study_and_number(registry: Registry):
+    add(registry, 1)
+    studies = STUDY.format(1), STUDY.format(2)
+    document = compared(*studies, ([1], [2], "stable"), ([2, 3], [1], "merged"), ([], [4], "new"), ([4], [], "gone"))
+    scan = exam(2, "20261120")
+    registry.add(scan, key="P1", now=NOW, by="tester", comparisons=comparisons_of(document))
+    first, second = ({lesion.id: lesion_tracking(one, lesion).uid for lesion in one.lesions} for one in (exam(1), scan))
+    with registry.database.reading() as connection:
+        held = connection.execute(select(t.link.c.prior, t.link.c.current, t.link.c.status)).all()
+        same = dict(connection.execute(select(t.lesion.c.uid, t.lesion.c.same_as)).all())
+    assert set(held) == {
+        (first[1], second[2], "stable"), (first[2], second[1], "merged"), (first[3], second[1], "merged"),
+        (None, second[4], "new"), (first[4], None, "gone"),
+    }  # fmt: skip
+    assert {uid: root for uid, root in same.items() if root} == {second[2]: first[1]}
+    for wrong, error in (
+        (compared(STUDY.format(8), STUDY.format(3)), NotInRegistry),
+        (compared(STUDY.format(1), STUDY.format(2)), OtherStudy),
+        (compared(STUDY.format(1), STUDY.format(3), ([9], [1], "grew")), InvalidAssessment),
+    ):
+        with pytest.raises(error):
+            registry.add(exam(3), key="P1", now=NOW, by="tester", comparisons=comparisons_of(wrong))
+
+
 @pytest.mark.parametrize(
-    "document", [[], {}, {"links": 3}, {"links": [{}]}, {"links": [{"prior": 1, "status": "new"}]}]
-)
+    "document",
+    [
+        [], {}, {"schema_version": "2.0"}, {"schema_version": "1.0"}, compared(None, "1.2"), compared("1.2", None),
+        compared("1.2", "1.3", ([1], ["x"], "new")), compared("1.2", "1.3", (1, [2], "new")),
+        compared("1.2", "1.3", ([1], [2], None)),
+    ],
+)  # fmt: skip
 def test_a_comparison_that_is_none_is_refused(document: object):
     with pytest.raises(InvalidAssessment):
-        links_of(document)
+        comparisons_of(document)
 
 
 def test_history_tells_everything_in_order(registry: Registry):

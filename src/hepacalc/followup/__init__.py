@@ -1,1 +1,1 @@
-"""Is it the same, has it grown, what is due: pure, as the rest of the core; no files, no clock."""
+"""Is it the same, has it grown: two exams of one patient in, what became of each lesion out."""

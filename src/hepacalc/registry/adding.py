@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, null, select
@@ -11,6 +12,7 @@ from hepacalc.errors import DamagedRegistry, InvalidAssessment, OtherStudy, Usag
 from hepacalc.followup.plan_changes import PlanChange, plan_changes
 from hepacalc.followup.schedule import Schedule, Step, carry_over, exam_tests, is_answered
 from hepacalc.registry import tables as t
+from hepacalc.registry.comparison import Compared, resolved
 from hepacalc.registry.events import chained
 from hepacalc.registry.intake import Intake, LesionLink
 from hepacalc.registry.links import link_rows
@@ -53,7 +55,12 @@ class Added(NamedTuple):
 
 
 def add_assessment(
-    connection: Connection, log: Log, told: Intake, key: str | None, links: Sequence[LesionLink]
+    connection: Connection,
+    log: Log,
+    told: Intake,
+    key: str | None,
+    links: Sequence[LesionLink],
+    comparisons: Sequence[Compared] = (),
 ) -> Added:
     """Write an assessment; arguments and errors as in :meth:`hepacalc.registry.store.Registry.add`."""
     held = _known_exam(connection, told)
@@ -62,15 +69,16 @@ def add_assessment(
     if held is not None and held.assessment is not None:
         steps = current_plan(connection, held.patient).open_steps
         return Added(held.key, held.assessment, False, False, held.follow_up, tuple(steps.values()))
+    meant = [*links, *resolved(connection, comparisons, told.study, told.lesions)]
     if held is not None:
-        return _Adding(connection, log, told, held.patient, held.key).add(held.exam, links, is_new=False)
+        return _Adding(connection, log, told, held.patient, held.key).add(held.exam, meant, is_new=False)
     if key is None:
         raise UsageError("nothing says whose study it is.", hint="Give the patient's pseudonym with --patient KEY.")
     patient = find_patient(connection, key)
     is_new = patient is None
     if patient is None:
         patient = log.append("registered", None, {"key": key}).seq
-    return _Adding(connection, log, told, patient, key).add(None, links, is_new=is_new)
+    return _Adding(connection, log, told, patient, key).add(None, meant, is_new=is_new)
 
 
 class _Adding:
@@ -121,7 +129,8 @@ class _Adding:
                 body["follow_up"] = {"state": follow_up, "why": why}
                 steps = schedule.steps
                 if before.schedule is not None:
-                    changes = plan_changes(before.schedule, schedule, kept=kept)
+                    # what was done is not asked for any more, and no change of the plan
+                    changes = plan_changes(replace(before.schedule, steps=tuple(still)), schedule, kept=kept)
             body["plan"] = self.plan(schedule, is_current=is_current)
         made = self.log.append("assessed", self.patient, body, self.wordings)
         may = () if told.schedule is not None or not is_current else tuple(step.rule for step in answered.values())

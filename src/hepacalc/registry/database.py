@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -223,10 +224,7 @@ def _migrate(database: Database) -> None:
     from alembic.config import Config
 
     if database.is_sqlite:
-        with database.engine.connect() as connection:
-            raw = connection.connection.driver_connection
-            if raw is not None:
-                raw.execute("pragma journal_mode=wal")  # cannot be set within a transaction
+        _use_wal(database)
     config = Config()
     config.set_main_option("script_location", "hepacalc.registry:migrations")
     with database.engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
@@ -237,6 +235,22 @@ def _migrate(database: Database) -> None:
             connection.execute(text(f"select pg_advisory_xact_lock({APPLICATION_ID})"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _use_wal(database: Database) -> None:
+    """Set the journal of a new file; another program that makes the same one is waited for."""
+    until = time.monotonic() + WAIT_SECONDS
+    with database.engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        while raw is not None:
+            try:
+                raw.execute("pragma journal_mode=wal")  # cannot be set within a transaction
+            except sqlite3.OperationalError as fault:
+                if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hepacalc.reason.days import checked_day
 from hepacalc.reason.records import Names
 from hepacalc.records import Assessment
 from hepacalc.registry.adding import Added, add_assessment, check_lengths, closing_of
+from hepacalc.registry.comparison import Compared
 from hepacalc.registry.database import Database, open_database
 from hepacalc.registry.intake import LesionLink, intake
 from hepacalc.registry.links import link_rows
@@ -87,6 +88,7 @@ class Registry:
         by: str,
         key: str | None = None,
         links: Sequence[LesionLink] = (),
+        comparisons: Sequence[Compared] = (),
     ) -> Added:
         """Take an assessment with its exam, lesions and plan; one that is known already changes nothing.
 
@@ -95,12 +97,13 @@ class Registry:
             now: time of the change.
             by: who makes it.
             key: pseudonym of the patient; may be left out where the study is known.
-            links: what a comparison with earlier exams says of its lesions.
+            links: what a comparison with earlier exams says of its lesions, by Tracking UID.
+            comparisons: the same, as ``comparison.json`` has it.
 
         Raises:
-            OtherStudy: the study, or a lesion, is held as another patient's.
+            OtherStudy: the study, or a lesion, is held as another patient's; a comparison of another study.
             UsageError: nothing says whose study it is, or the key is no pseudonym.
-            NotInRegistry: a lesion of ``links`` is not known.
+            NotInRegistry: a lesion or exam that was compared with is not known.
             InvalidAssessment: a text is longer than a registry takes.
             RegistryError: the registry cannot be written.
         """
@@ -108,7 +111,7 @@ class Registry:
         check_lengths(told)
         key = None if key is None else checked_key(key)
         with self.database.writing() as connection:
-            return add_assessment(connection, Log(connection, now, by), told, key, links)
+            return add_assessment(connection, Log(connection, now, by), told, key, links, comparisons)
 
     def link(self, key: str, links: Sequence[LesionLink], *, now: datetime, by: str) -> int:
         """Record what a comparison says of the lesions of a patient; returns the number of the event.

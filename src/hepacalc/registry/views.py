@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -233,14 +234,19 @@ def history(connection: Connection, key: str) -> tuple[Happened, ...]:
     patient = find_patient(connection, key, required=True)
     rows = connection.execute(select(t.event).where(t.event.c.patient == patient).order_by(t.event.c.seq)).all()
     schedules = _schedules(connection, patient)
-    out, before = [], None
+    out: list[Happened] = []
+    before: int | None = None
     for row in rows:
         body = json.loads(row.body)
         changes: tuple[PlanChange, ...] = ()
         plan = body.get("plan") if row.kind == "assessed" else None
         if plan is not None and plan["state"] == "current":
             if before is not None:
-                changes = plan_changes(schedules[before], schedules[row.seq])
+                # what was open then and not done with this exam
+                left = [one["number"] for one in body["closes"] if one["state"] == "superseded"]
+                changes = plan_changes(
+                    schedules[before].of(left), schedules[row.seq].of(s["number"] for s in plan["steps"])
+                )
             before = row.seq
         told = (body.get("follow_up") or {}).get("why")
         why = texts_back(wording_bodies(connection, [told])[told]) if told else ()
@@ -248,22 +254,29 @@ def history(connection: Connection, key: str) -> tuple[Happened, ...]:
     return tuple(out)
 
 
-def _schedules(connection: Connection, patient: int) -> dict[int, Schedule]:
-    """Return each plan of a patient, without the steps that were added to it later."""
+class _Plan(NamedTuple):
+    """A plan with every step that it ever had."""
+
+    schedule: Schedule
+    steps: dict[int, Step]
+
+    def of(self, numbers: Iterable[int]) -> Schedule:
+        """Return the plan with some of its steps."""
+        return replace(self.schedule, steps=tuple(self.steps[number] for number in numbers))
+
+
+def _schedules(connection: Connection, patient: int) -> dict[int, _Plan]:
+    """Return each plan of a patient."""
     plans = {row["id"]: row for row in connection.execute(select(t.plan).where(t.plan.c.patient == patient)).mappings()}
     query = select(t.step).where(t.step.c.patient == patient).order_by(t.step.c.plan, t.step.c.number)
-    steps = connection.execute(query).mappings().all()
+    rows = connection.execute(query).mappings().all()
     flags = [digest for plan in plans.values() for _, digest in json.loads(plan["flags"])]
     stops = [plan["stop"] for plan in plans.values() if plan["stop"]]
-    bodies = wording_bodies(connection, [*(row["wording"] for row in steps), *flags, *stops])
-    return {
-        number: schedule_back(
-            [step_back(row, bodies[row["wording"]]) for row in steps if row["plan"] == number],
-            plan,
-            bodies.__getitem__,
-        )
-        for number, plan in plans.items()
-    }
+    bodies = wording_bodies(connection, [*(row["wording"] for row in rows), *flags, *stops])
+    steps: dict[int, dict[int, Step]] = {number: {} for number in plans}
+    for row in rows:
+        steps[row["plan"]][row["number"]] = step_back(row, bodies[row["wording"]])
+    return {number: _Plan(schedule_back([], plan, bodies.__getitem__), steps[number]) for number, plan in plans.items()}
 
 
 def _day(day: Any) -> str | None:
