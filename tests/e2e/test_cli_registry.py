@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import io
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
+import warnings
 from pathlib import Path
 
 import pytest
 
 from cli_runs import Done, command
+from hepacalc.cli import main
 from hepacalc.report.write import write_outputs
 from reason_example import SIMPLE
 from registry_scenes import exam
@@ -34,14 +40,31 @@ def outs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def run(folder: Path, *arguments: object) -> Done:
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONWARNINGS", "FORCE_COLOR")}
-    environment |= {"HEPACALC_REGISTRY": str(folder / "registry.sqlite"), "TZ": "Pacific/Kiritimati"}
-    done = subprocess.run(
-        command("registry", *arguments), cwd=folder, capture_output=True, text=True, timeout=300, env=environment,
-        check=False,
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr
-    return Done(done.returncode, done.stdout, done.stderr)
+    """Run the command line in this process: it is started some sixty times here."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.chdir(folder)
+        patch.setenv("HEPACALC_REGISTRY", str(folder / "registry.sqlite"))
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main(["registry", *(str(one) for one in arguments)])
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    signal.signal(signal.SIGTERM, before)
+    return Done(status, out.getvalue(), err.getvalue())
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("LINE-14", 14), ("LINE+12", -12)])
+def test_as_a_program_the_day_is_that_of_the_place(outs: dict[str, Path], tmp_path: Path, zone: str, hours: int):
+    run(tmp_path, "add", outs["first"], "--patient", "P1")
+    there = datetime.timezone(datetime.timedelta(hours=hours))
+    environment = os.environ | {"HEPACALC_REGISTRY": str(tmp_path / "registry.sqlite"), "TZ": zone}
+    before = datetime.datetime.now(there).date()
+    done = subprocess.run(command("registry", "due"), capture_output=True, text=True, env=environment, check=True)
+    after = datetime.datetime.now(there).date()
+    assert done.stdout.startswith((f"On {before}:", f"On {after}:"))
+    assert done.stderr == ""
 
 
 def test_from_two_exams_to_the_end(outs: dict[str, Path], tmp_path: Path):

@@ -34,14 +34,6 @@ Opener = Callable[[], str]
 WINDOWS = Windows()
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    if why := postgres_server.missing():
-        pytest.skip(why)
-    with postgres_server.server(postgres_server.quick_folder()) as url:
-        yield url
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def location(request: pytest.FixtureRequest) -> Iterator[Opener]:
     """Gives the location of a new empty database at each call."""

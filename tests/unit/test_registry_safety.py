@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,14 +36,6 @@ from hepacalc.registry.tables import METADATA
 from registry_scenes import NOW, exam
 
 VERSION_OF = "select version_num from alembic_version"
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    if why := postgres_server.missing():
-        pytest.skip(why)
-    with postgres_server.server(postgres_server.quick_folder()) as url:
-        yield url
 
 
 @pytest.fixture
