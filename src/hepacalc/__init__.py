@@ -29,7 +29,7 @@ What it may be and what to do next, with a scan or without one::
 
 The stages of that: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million patients),
 :func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. What the text of an old report says:
-:func:`read_report`. Names are loaded when first used, so the import is quick.
+:func:`read_report`. Over time: :class:`Registry`. Names are loaded when first used, so the import is quick.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         Surroundings,
         Volume,
     )
+    from hepacalc.registry.store import Registry
     from hepacalc.report import (
         load_schema,
         render_explanation,
@@ -122,6 +123,7 @@ __all__ = [
     "Phase",
     "QualityFinding",
     "Reasoning",
+    "Registry",
     "ReportFindings",
     "Segment",
     "SeriesChoice",
@@ -187,6 +189,7 @@ _HOMES = {
     "reason.next_test": ("next_tests",),
     "reason.plan": ("make_plan",),
     "reason.reasoning": ("Reasoning",),
+    "registry.store": ("Registry",),
     "report": (
         "explanation_text",
         "load_schema",
