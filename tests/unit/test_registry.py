@@ -246,6 +246,20 @@ def test_without_a_place_to_stop_the_plan_is_made_again(registry: Registry):
     assert {state for (_, rule), state in states(registry).items() if rule == REPLAN} == {"done"}
 
 
+def test_several_steps_at_once(registry: Registry):
+    scan = exam(1, rules=["ce_stage", "ce_serology"], stop=True)
+    one, two = scan.reasoning.plan.items
+    plan = replace(
+        scan.reasoning.plan, items=(one, replace(two, interval=(("en", "every 6 months"), ("zh", "每6个月"))))
+    )
+    registry.add(replace(scan, reasoning=replace(scan.reasoning, plan=plan)), key="P1", now=NOW, by="tester")
+    rules = [one.rule, two.rule]
+    told = registry.done("P1", on="2026-11-25", result="unchanged", now=NOW, by="tester", rules=rules)
+    assert [(s.rule, s.first) for s in told.still_open] == [(two.rule, "2027-05-25")]
+    assert (told.follow_up, set(told.rules)) == ("open", set(rules))
+    assert not any("the plan ends here" in dict(words)["en"] for words in told.why)
+
+
 def test_a_day_in_the_future_is_refused(registry: Registry):
     add(registry, 1, rules=["ce_stage"])
     with pytest.raises(UsageError, match="future"):

@@ -147,7 +147,8 @@ class Registry:
             log = Log(connection, now, by)
             patient = find_patient(connection, key, required=True)
             held = current_plan(connection, patient)
-            numbers = _chosen(held, rules, key)
+            # what is repeated first: then it is known that follow-up goes on
+            numbers = sorted(_chosen(held, rules, key), key=lambda number: held.open_steps[number].every is None)
             left = {number: step for number, step in held.open_steps.items() if number not in numbers}
             fresh: list[Step] = []
             why: list[Names] = []
