@@ -172,10 +172,6 @@ def due_rows(
         yield DueRow(owner, stands, first, last, *rest)
 
 
-def _day(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
-
-
 def _is_listed(today: str, windows: Windows) -> Any:
     step = t.step.c
     until = date.fromisoformat(today) + timedelta(days=windows.soon_days)
@@ -184,9 +180,10 @@ def _is_listed(today: str, windows: Windows) -> Any:
 
 def due_counts(connection: Connection, today: str, windows: Windows) -> dict[str, int]:
     """Return how many open steps stand how, ``later`` included."""
-    query = select(t.step.c.first_day, t.step.c.last_day, func.count()).where(t.step.c.state == "open")
+    days = (t.step.c.first_day, t.step.c.last_day)
+    query = select(*(cast(day, String) for day in days), func.count()).where(t.step.c.state == "open")
     out: dict[str, int] = {}
-    for first, last, count in connection.execute(query.group_by(t.step.c.first_day, t.step.c.last_day)):
-        stands = timing(_day(first), _day(last), today, windows)
+    for first, last, count in connection.execute(query.group_by(*days)):
+        stands = timing(first, last, today, windows)
         out[stands] = out.get(stands, 0) + count
     return out
