@@ -181,7 +181,8 @@ def _is_listed(today: str, windows: Windows) -> Any:
 def due_counts(connection: Connection, today: str, windows: Windows) -> dict[str, int]:
     """Return how many open steps stand how, ``later`` included."""
     days = (t.step.c.first_day, t.step.c.last_day)
-    query = select(*(cast(day, String) for day in days), func.count()).where(t.step.c.state == "open")
+    first_day, last_day = (cast(day, String) for day in days)
+    query = select(first_day, last_day, func.count()).where(t.step.c.state == "open")
     out: dict[str, int] = {}
     for first, last, count in connection.execute(query.group_by(*days)):
         stands = timing(first, last, today, windows)

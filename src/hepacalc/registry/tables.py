@@ -117,7 +117,7 @@ assessment = Table(
     METADATA,
     _by(),
     Column("exam", _ID, ForeignKey("exam.id"), nullable=False, index=True, doc="of which study"),
-    Column("digest", String(64), nullable=False, unique=True, doc="SHA-256 of assessment.json"),
+    Column("digest", String(64), nullable=False, unique=True, doc="SHA-256 of the values of assessment.json"),
     Column("made", String(40), nullable=False, doc="when it was assessed, ISO 8601"),
     Column("hepacalc", String(40), nullable=False, doc="version of hepacalc"),
     Column("knowledge", String(80), doc="version of the knowledge base; empty without a plan"),
