@@ -61,7 +61,7 @@ def _on_both(url: str | None) -> Iterator[dict[str, Any]]:
                 return str(folder / name) if kind == "SQLite" else postgres_server.empty_database(url or "", name)
 
             yield from _crash(
-                f"{kind}: kill -9 during {WRITES} writes", crashes.killed(place("killed"), WRITES, seed=3)
+                f"{kind}: kill -9 during each of {WRITES} writes", crashes.killed(place("killed"), WRITES, seed=3)
             )
             told = crashes.two_at_once(place("two"), EACH)
             yield from _crash(f"{kind}: two processes writing {EACH} each", told, wanted=2 * EACH)
