@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any, Literal, NamedTuple, overload
+from typing import Literal, NamedTuple, overload
 
-from sqlalchemy import Connection, String, and_, cast, func, or_, select
+from sqlalchemy import Connection, String, cast, func, select
 
 from hepacalc.errors import NotInRegistry
 from hepacalc.followup.schedule import Schedule, Step, Timing, Windows, timing
@@ -157,31 +157,29 @@ def due_rows(
         step.number,
         step.wording,
     )
-    query = (
-        select(*columns)
-        .select_from(t.step.join(t.patient, step.patient == patient.id))
-        .where(_is_listed(today, windows))
+    joined = (
+        select(*columns).select_from(t.step.join(t.patient, step.patient == patient.id)).where(step.state == "open")
     )
     if key is not None:
-        query = query.where(step.patient == find_patient(connection, key, required=True))
-    query = query.order_by(step.last_day.is_(None), step.last_day, step.first_day, step.plan, step.number).limit(most)
+        joined = joined.where(step.patient == find_patient(connection, key, required=True))
+    until = date.fromisoformat(today) + timedelta(days=windows.soon_days)
+    dated = joined.where(step.first_day <= until).order_by(step.last_day, step.first_day, step.plan, step.number)
+    undated = joined.where(step.first_day.is_(None)).order_by(step.plan, step.number)
     # many steps share a window
     known: dict[tuple[str | None, str | None], Timing] = {}
-    for owner, first, last, *rest in connection.execute(query).all():
-        stands = known.get((first, last)) or known.setdefault((first, last), timing(first, last, today, windows))
-        yield DueRow(owner, stands, first, last, *rest)
-
-
-def _is_listed(today: str, windows: Windows) -> Any:
-    step = t.step.c
-    until = date.fromisoformat(today) + timedelta(days=windows.soon_days)
-    return and_(step.state == "open", or_(step.first_day <= until, step.first_day.is_(None)))
+    count = 0
+    for query in (dated, undated):
+        rows = connection.execute(query if most is None else query.limit(most - count)).all()
+        for owner, first, last, *rest in rows:
+            stands = known.get((first, last)) or known.setdefault((first, last), timing(first, last, today, windows))
+            yield DueRow(owner, stands, first, last, *rest)
+        count += len(rows)
 
 
 def due_counts(connection: Connection, today: str, windows: Windows) -> dict[str, int]:
     """Return how many open steps stand how, ``later`` included."""
-    days = (t.step.c.first_day, t.step.c.last_day)
-    first_day, last_day = (cast(day, String) for day in days)
+    days = (t.step.c.last_day, t.step.c.first_day)
+    last_day, first_day = (cast(day, String) for day in days)
     query = select(first_day, last_day, func.count()).where(t.step.c.state == "open")
     out: dict[str, int] = {}
     for first, last, count in connection.execute(query.group_by(*days)):

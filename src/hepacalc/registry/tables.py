@@ -216,11 +216,18 @@ step = Table(
     info={ABOUT: "A step of a plan."},
     sqlite_with_rowid=False,
 )
+# what is due is read from this index alone, in the order in which it is listed
 Index(
     "ix_step_due",
-    step.c.first_day,
     step.c.last_day,
+    step.c.first_day,
+    step.c.plan,
+    step.c.number,
     step.c.patient,
+    step.c.rule,
+    step.c.urgency,
+    step.c.wording,
+    step.c.state,
     sqlite_where=text("state = 'open'"),
     postgresql_where=text("state = 'open'"),
 )

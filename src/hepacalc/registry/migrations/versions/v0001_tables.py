@@ -197,14 +197,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["closed"], ["event.seq"], name="fk_step_closed"),
         sa.ForeignKeyConstraint(["patient"], ["patient.id"], name="fk_step_patient"),
         sa.ForeignKeyConstraint(["plan"], ["plan.id"], name="fk_step_plan"),
-        sa.ForeignKeyConstraint(["wording"], ["wording.digest"], name="fk_step_wording"),
+        sa.ForeignKeyConstraint(["wording", "state"], ["wording.digest"], name="fk_step_wording"),
         sa.PrimaryKeyConstraint("plan", "number", name="pk_step"),
         sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_step_due",
         "step",
-        ["first_day", "last_day", "patient"],
+        ["last_day", "first_day", "plan", "number", "patient", "rule", "urgency", "wording", "state"],
         unique=False,
         sqlite_where=sa.text("state = 'open'"),
         postgresql_where=sa.text("state = 'open'"),
