@@ -197,7 +197,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["closed"], ["event.seq"], name="fk_step_closed"),
         sa.ForeignKeyConstraint(["patient"], ["patient.id"], name="fk_step_patient"),
         sa.ForeignKeyConstraint(["plan"], ["plan.id"], name="fk_step_plan"),
-        sa.ForeignKeyConstraint(["wording", "state"], ["wording.digest"], name="fk_step_wording"),
+        sa.ForeignKeyConstraint(["wording"], ["wording.digest"], name="fk_step_wording"),
         sa.PrimaryKeyConstraint("plan", "number", name="pk_step"),
         sqlite_with_rowid=False,
     )
