@@ -33,12 +33,8 @@ MOST_SECONDS, MOST_MS = 1.0, 50.0
 HISTORIES = 200
 
 
-def rows() -> list[dict[str, Any]]:
-    """Return all rows; those of PostgreSQL are empty where it is not installed."""
-    return list(_rows())
-
-
-def _rows() -> Iterator[dict[str, Any]]:
+def rows() -> Iterator[dict[str, Any]]:
+    """Yield all rows; none of PostgreSQL where it is not installed."""
     why = postgres_server.missing()
     if why:
         sys.stderr.write(f"registry: without PostgreSQL: {why}\n")
@@ -154,5 +150,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--ask"]:
         sys.stdout.write(json.dumps(_ask(sys.argv[2])))
     else:
-        for line in _rows():
+        for line in rows():
             sys.stdout.write(json.dumps(line) + "\n")

@@ -8,6 +8,7 @@ import importlib
 import json
 import sys
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,8 @@ def main() -> int:
         sys.stderr.write(f"scripts/bench: wanted one of {', '.join(there)}; found {said}.\n")
         return 2
     sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-    rows = list(importlib.import_module(f"benchmarks.{given.area}").rows())
-    for other in JOINED.get(given.area, ()):
-        rows += importlib.import_module(f"benchmarks.{other}").rows()
+    asked = (given.area, *JOINED.get(given.area, ()))
+    rows = chain.from_iterable(importlib.import_module(f"benchmarks.{area}").rows() for area in asked)
     if given.json:
         for row in rows:
             print(json.dumps({name: row.get(name) for name in FIELDS} | row), flush=True)

@@ -75,6 +75,8 @@ class Database:
         with _told(self.shown), self.engine.connect() as connection, connection.begin():
             if not self.is_sqlite:
                 connection.execute(text("set transaction isolation level repeatable read, read only"))
+                # a list of many is sorted and joined in memory, not in files
+                connection.execute(text("set local work_mem = '64MB'"))
             yield connection
 
     @contextmanager
