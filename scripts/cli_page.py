@@ -30,6 +30,18 @@ USAGE = {
     "knowledge check": "hepacalc knowledge check [options]",
     "knowledge show": "hepacalc knowledge show CAUSE [options]",
     "knowledge diff": "hepacalc knowledge diff OVERLAY_OR_FOLDER [options]",
+    "registry add": "hepacalc registry add OUT --patient KEY [options]",
+    "registry list": "hepacalc registry list [options]",
+    "registry show": "hepacalc registry show PATIENT [options]",
+    "registry history": "hepacalc registry history PATIENT [options]",
+    "registry due": "hepacalc registry due [options]",
+    "registry done": "hepacalc registry done PATIENT --result RESULT [options]",
+    "registry finish": "hepacalc registry finish PATIENT --reason REASON [options]",
+    "registry export": "hepacalc registry export -o FILE [options]",
+    "registry import": "hepacalc registry import FILE [options]",
+    "registry backup": "hepacalc registry backup -o FILE [options]",
+    "registry check": "hepacalc registry check [options]",
+    "registry forget": "hepacalc registry forget PATIENT --identity FILE [options]",
 }
 
 HEAD = """# Command line

@@ -32,9 +32,9 @@ Is it the same, has it grown since an earlier scan::
     followup = hepacalc.compare("earlier", "ct-folder")  # scans, or folders that write_outputs made
     hepacalc.write_comparison(followup, "out")
 
-The stages of the reasoning: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million
-patients), :func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. What the text of an old
-report says: :func:`read_report`. Names are loaded when first used, so the import is quick.
+The stages of the reasoning: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million patients),
+:func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. What the text of an old report says:
+:func:`read_report`. Over time: :class:`Registry`. Names are loaded when first used, so the import is quick.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         Surroundings,
         Volume,
     )
+    from hepacalc.registry.store import Registry
     from hepacalc.report import (
         load_schema,
         render_explanation,
@@ -133,6 +134,7 @@ __all__ = [
     "Phase",
     "QualityFinding",
     "Reasoning",
+    "Registry",
     "ReportFindings",
     "Segment",
     "SeriesChoice",
@@ -202,6 +204,7 @@ _HOMES = {
     "reason.next_test": ("next_tests",),
     "reason.plan": ("make_plan",),
     "reason.reasoning": ("Reasoning",),
+    "registry.store": ("Registry",),
     "report": (
         "explanation_text",
         "load_schema",

@@ -30,6 +30,7 @@ from hepacalc.cli_export import (
 from hepacalc.cli_knowledge import knowledge
 from hepacalc.cli_patient import patient
 from hepacalc.cli_read_report import read_report
+from hepacalc.cli_registry import registry
 from hepacalc.cli_show import show
 from hepacalc.errors import UsageError
 from hepacalc.terminal import Guard, print_assessment, refuse_used_folder, show_progress, write_line
@@ -240,6 +241,7 @@ for command in (compare, export, explain, patient, evaluate, show, read_report):
     app.command()(command)
 app.add_typer(knowledge)
 app.add_typer(cohort)
+app.add_typer(registry)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

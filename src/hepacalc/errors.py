@@ -33,6 +33,11 @@
     ├── KnowledgeError             KNO-01  the knowledge base cannot be used
     │   └── InvalidOverlay         KNO-02  a site's own knowledge file cannot be used
     ├── OutputError                OUT-01  the results cannot be written
+    ├── RegistryError              REG-01  the registry cannot be used
+    │   ├── NewerRegistry          REG-02  written by a newer version
+    │   ├── RegistryBusy           REG-03  another program holds it
+    │   ├── NotInRegistry          REG-04  no such patient or step
+    │   └── DamagedRegistry        REG-05  it, or an export of it, does not hold together
     ├── MissingDependency          DEP-01  an optional part is not installed
     ├── RunError                   RUN-00  a run over many studies
     │   ├── OutOfMemory            RUN-01  a study needs more memory than it may have
@@ -54,6 +59,7 @@ from typing import ClassVar, NamedTuple
 __all__ = [
     "STATUS",
     "DamagedFile",
+    "DamagedRegistry",
     "GeometryError",
     "GridMismatch",
     "HepacalcError",
@@ -72,14 +78,18 @@ __all__ = [
     "LiverError",
     "MeasurementError",
     "MissingDependency",
+    "NewerRegistry",
     "NoOverlap",
     "NoSuitableSeries",
     "NoUsableLiver",
     "NotAStudy",
+    "NotInRegistry",
     "OtherStudy",
     "OutOfMemory",
     "OutOfTime",
     "OutputError",
+    "RegistryBusy",
+    "RegistryError",
     "RunError",
     "SegmenterUnavailable",
     "SeriesNotFound",
@@ -111,6 +121,7 @@ STATUS: dict[str, Status] = {
     "MEA": Status(6, 422, "value"),
     "KNO": Status(9, 500, "exception"),
     "OUT": Status(7, 507, "no-store"),
+    "REG": Status(10, 409, "conflict"),
     "DEP": Status(8, 501, "not-supported"),
     "RUN": Status(11, 500, "incomplete"),
     "USE": Status(2, 400, "required"),
@@ -325,6 +336,36 @@ class OutputError(HepacalcError):
     """The results cannot be written."""
 
     code = "OUT-01"
+
+
+class RegistryError(HepacalcError):
+    """The registry cannot be used."""
+
+    code = "REG-01"
+
+
+class NewerRegistry(RegistryError):
+    """The registry was written by a newer version of hepacalc."""
+
+    code = "REG-02"
+
+
+class RegistryBusy(RegistryError):
+    """Another program held the registry for too long."""
+
+    code = "REG-03"
+
+
+class NotInRegistry(RegistryError):
+    """What was asked for is not in the registry."""
+
+    code = "REG-04"
+
+
+class DamagedRegistry(RegistryError):
+    """The registry, or an export of it, does not hold together."""
+
+    code = "REG-05"
 
 
 class MissingDependency(HepacalcError):
