@@ -76,7 +76,7 @@ def test_a_stored_exam_and_a_segmentation(folder: Path) -> None:
     done = hepacalc("compare", folder / "stored", folder / "second", "-o", folder / "with-stored", "--lang", "zh")
     assert done.status == 0, done.err
     assert statuses(folder / "with-stored") == ["gone", "new", "stable", "stable"]
-    seg = next((folder / "stored").glob("*.dcm"))
+    seg = folder / "stored" / "foci.seg.dcm"
     done = hepacalc("compare", seg, folder / "second", "-o", folder / "with-seg", "--deidentify", "--json")
     assert done.status == 0, done.err
     document = json.loads(done.out)

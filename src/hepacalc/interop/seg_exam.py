@@ -19,12 +19,16 @@ from hepacalc.study.slices import shown_uid
 
 __all__ = ["read_seg_exam"]
 
+LIVER_FILE = "liver.seg.dcm"
 ONLY_CONTOUR = "only its contour was given, not the scan"
 VOLUME_SD = 0.15
 
 
 def read_seg_exam(path: Path, *, ordinal: int | None, study_date: str | None) -> tuple[OpenedExam, str]:
     """Return the exam that a SEG of foci describes, and its frame of reference.
+
+    Where it has no segment for the liver, ``liver.seg.dcm`` beside it is taken: ``hepacalc assess --write seg`` makes
+    both.
 
     Args:
         path: DICOM SEG; the liver among its segments is used to lay exams on each other.
@@ -36,8 +40,16 @@ def read_seg_exam(path: Path, *, ordinal: int | None, study_date: str | None) ->
         InvalidObject: no segmentation, no focus in it, too many, or frames that lie on no common grid.
     """
     data = open_seg(path, InvalidObject)
-    frames = segment_frames(data, path.name)
+    frames = dict(segment_frames(data, path.name))
     segments = {int(s.SegmentNumber): s for s in segments_of(data)}
+    beside = path.with_name(LIVER_FILE)
+    if beside.is_file() and beside != path and not any(is_liver(s) for s in segments.values()):
+        other = open_seg(beside, InvalidObject)
+        if str(other.get("FrameOfReferenceUID", "")) == str(data.get("FrameOfReferenceUID", "")):
+            found = segment_frames(other, beside.name)
+            frames[-1] = tuple(
+                f for s in segments_of(other) if is_liver(s) for f in found.get(int(s.SegmentNumber), ())
+            )
     grid = _grid(frames, path.name)
     liver = np.zeros(grid.shape, bool)
     labels = np.zeros(grid.shape, np.uint16)
