@@ -31,6 +31,7 @@
     │   └── InvalidOverlay         KNO-02  a site's own knowledge file cannot be used
     ├── OutputError                OUT-01  the results cannot be written
     ├── MissingDependency          DEP-01  an optional part is not installed
+    ├── ServerError                SRV-nn  a request that is not served; its leaves stand in server/faults.py
     └── UsageError                 USE-01  arguments that contradict each other
 
 Messages say what was wanted, what was found and, in ``hint``, what to do. They may carry DICOM UIDs,
@@ -95,6 +96,15 @@ STATUS: dict[str, Status] = {
     "OUT": Status(7, 507, "no-store"),
     "DEP": Status(8, 501, "not-supported"),
     "USE": Status(2, 400, "required"),
+    "SRV": Status(10, 500, "exception"),
+    "SRV-01": Status(10, 401, "login"),
+    "SRV-02": Status(10, 403, "forbidden"),
+    "SRV-03": Status(10, 404, "not-found"),
+    "SRV-04": Status(10, 413, "too-long"),
+    "SRV-05": Status(10, 429, "throttled"),
+    "SRV-06": Status(10, 409, "conflict"),
+    "SRV-07": Status(10, 503, "transient"),
+    "SRV-09": Status(10, 422, "invalid"),
 }
 
 
@@ -116,7 +126,7 @@ class HepacalcError(Exception):
     @property
     def status(self) -> Status:
         """Exit status, HTTP status and FHIR issue type of this error."""
-        return STATUS[self.code.split("-")[0]]
+        return STATUS.get(self.code) or STATUS[self.code.split("-")[0]]
 
     def __str__(self) -> str:
         return f"{self.code} {type(self).__name__}: {self.message} {self.hint}"
