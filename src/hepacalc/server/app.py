@@ -102,9 +102,7 @@ def _on_error(request: Request, error: Any) -> Response:
 def _on_invalid(request: Request, error: Any) -> Response:
     """Name the fields that are wrong, never what they hold."""
     fields = sorted({".".join(str(part) for part in one["loc"][1:])[:80] for one in error.errors()})
-    return _on_error(
-        request, InvalidRequest(f"wrong: {', '.join(fields)[:300] or 'body'}.", hint="See the API's page.")
-    )
+    return _on_error(request, InvalidRequest(f"wrong: {', '.join(fields)[:300] or 'body'}.", hint="See the API."))
 
 
 def _on_http(request: Request, error: Any) -> Response:
