@@ -23,7 +23,9 @@ from hepacalc.server import (
     api_people,
     api_studies,
     health,
+    oidc,
     pages,
+    pages_knowledge,
     pages_sign_in,
 )
 from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere, ServerError
@@ -46,6 +48,8 @@ ROUTERS = (
     api_people.router,
     pages_sign_in.router,
     pages.router,
+    pages_knowledge.router,
+    oidc.router,
 )
 """Every router of the server; a new one is added here."""
 LARGE = ("/api/uploads", "/dicomweb/studies")
