@@ -36,7 +36,7 @@ def test_a_tick_moves_the_causes_and_nothing_is_kept(house: Running, made):
     def chance(found, cause: str) -> dict:
         return next(c for c in found["differential"]["causes"] if c["cause"] == cause)
 
-    old, new = chance(before, "echinococcosis_cystic"), chance(after, "echinococcosis_cystic")
+    old, new = chance(before, "ce"), chance(after, "ce")
     assert new["probability"] > 2 * old["probability"]
     assert new["low"] <= new["probability"] <= new["high"]
     assert any(w["block"] == "serology" for e in after["explanations"] for w in e["weights"])
