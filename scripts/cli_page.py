@@ -27,6 +27,8 @@ USAGE = {
     "cohort agree": "hepacalc cohort agree A B [options]",
     "cohort sample": "hepacalc cohort sample OUT [options]",
     "cohort export": "hepacalc cohort export OUT -o FOLDER --deidentify [options]",
+    "serve": "hepacalc serve [options]",
+    "doctor": "hepacalc doctor [options]",
     "knowledge check": "hepacalc knowledge check [options]",
     "knowledge show": "hepacalc knowledge show CAUSE [options]",
     "knowledge diff": "hepacalc knowledge diff OVERLAY_OR_FOLDER [options]",

@@ -31,6 +31,7 @@ from hepacalc.cli_knowledge import knowledge
 from hepacalc.cli_patient import patient
 from hepacalc.cli_read_report import read_report
 from hepacalc.cli_registry import registry
+from hepacalc.cli_serve import doctor, serve
 from hepacalc.cli_show import show
 from hepacalc.errors import UsageError
 from hepacalc.terminal import Guard, print_assessment, refuse_used_folder, show_progress, write_line
@@ -237,7 +238,7 @@ def phantom(
     write_line(f"Scan:  {scan}\nTruth: {out / 'truth.json'}")
 
 
-for command in (compare, export, explain, patient, evaluate, show, read_report):
+for command in (compare, export, explain, patient, evaluate, show, read_report, serve, doctor):
     app.command()(command)
 app.add_typer(knowledge)
 app.add_typer(cohort)

@@ -45,6 +45,7 @@
     │   ├── WorkerLost             RUN-03  the process or the machine that worked on it is gone
     │   ├── UnexpectedFault        RUN-04  a fault of hepacalc
     │   └── LedgerError            RUN-05  the ledger of a cohort cannot be used
+    ├── ServerError                SRV-nn  a request that is not served; its leaves stand in server/faults.py
     └── UsageError                 USE-01  arguments that contradict each other
 
 Messages say what was wanted, what was found and, in ``hint``, what to do. They may carry DICOM UIDs,
@@ -125,6 +126,15 @@ STATUS: dict[str, Status] = {
     "DEP": Status(8, 501, "not-supported"),
     "RUN": Status(11, 500, "incomplete"),
     "USE": Status(2, 400, "required"),
+    "SRV": Status(12, 500, "exception"),
+    "SRV-01": Status(12, 401, "login"),
+    "SRV-02": Status(12, 403, "forbidden"),
+    "SRV-03": Status(12, 404, "not-found"),
+    "SRV-04": Status(12, 413, "too-long"),
+    "SRV-05": Status(12, 429, "throttled"),
+    "SRV-06": Status(12, 409, "conflict"),
+    "SRV-07": Status(12, 503, "transient"),
+    "SRV-09": Status(12, 422, "invalid"),
 }
 
 
@@ -146,7 +156,7 @@ class HepacalcError(Exception):
     @property
     def status(self) -> Status:
         """Exit status, HTTP status and FHIR issue type of this error."""
-        return STATUS[self.code.split("-")[0]]
+        return STATUS.get(self.code) or STATUS[self.code.split("-")[0]]
 
     def __str__(self) -> str:
         return f"{self.code} {type(self).__name__}: {self.message} {self.hint}"
