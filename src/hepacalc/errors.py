@@ -105,6 +105,7 @@ STATUS: dict[str, Status] = {
     "SRV-06": Status(10, 409, "conflict"),
     "SRV-07": Status(10, 503, "transient"),
     "SRV-09": Status(10, 422, "invalid"),
+    "SRV-10": Status(10, 502, "processing"),
 }
 
 

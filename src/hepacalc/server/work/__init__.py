@@ -35,6 +35,9 @@ KINDS: dict[str, tuple[str, str]] = {
     "edit": ("hepacalc.server.work.editing", "Edit"),
     "facts": ("hepacalc.server.work.facts", "Facts"),
     "view": ("hepacalc.server.work.viewing", "View"),
+    "send": ("hepacalc.server.work.sending", "Send"),
+    "priors": ("hepacalc.server.work.priors", "Priors"),
+    "fetch": ("hepacalc.server.work.priors", "Fetch"),
 }
 """Kind -> module and class, loaded when first needed."""
 
