@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 import threading
+from socketserver import BaseServer
 from typing import Any
 
 from pynetdicom.association import Association
@@ -86,11 +87,14 @@ class GuardedServer(ThreadedAssociationServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, entity: Any, address: Any, ae_title: str, contexts: Any, *, node: Node, **kwargs: Any) -> None:
+    def __init__(
+        self, entity: Any, address: Any, ae_title: str, contexts: Any, tls: ssl.SSLContext | None, *, node: Node,
+        **more: Any,
+    ) -> None:  # fmt: skip
         self.node = node
         self._open: dict[socket.socket, str] = {}
         self._lock = threading.Lock()
-        super().__init__(entity, address, ae_title, contexts, request_handler=_Handler, **kwargs)
+        super().__init__(entity, address, ae_title, contexts, tls, request_handler=_Handler, **more)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Return a connection as it is: TLS begins in its own thread."""
@@ -130,6 +134,13 @@ class GuardedServer(ThreadedAssociationServer):
                 self._open.pop(request, None)
                 self._open[found] = str(client_address[0])
         super().process_request_thread(found, client_address)
+
+    def shutdown(self) -> None:
+        """Take no more connections, and end those that are."""
+        BaseServer.shutdown(self)
+        self.server_close()
+        for association in self.active_associations:
+            association.abort()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Note that a connection failed, without what it said."""
