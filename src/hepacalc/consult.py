@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from hepacalc.knowledge.model import Knowledge
 from hepacalc.patient.schema import Patient
@@ -23,7 +24,7 @@ from hepacalc.reason.redflags import forbidden_tests
 from hepacalc.reason.situation import FactValue, Situation, situation
 from hepacalc.records import Assessment, Measured
 
-__all__ = ["consult"]
+__all__ = ["consult", "weigh"]
 
 LEADING, OWN = 5, 3
 """So many causes are explained of the patient, and of each lesion."""
@@ -58,61 +59,101 @@ def consult(
     Raises:
         InvalidPatient: a field of the patient that cannot be.
     """
-    said = patient_findings(patient, knowledge, today=today, scanned=assessment is not None)
-    network = network_of(knowledge, said.network)
-    scan = ct_findings(assessment, network) if assessment is not None and said.network == "adult" else None
-    shared, lesions, findings, notes = _joined(said, scan)
+    found = _weighed(patient, knowledge, today, assessment)
+    said, combined, together = found.said, found.combined, found.together
     facts, labs = _facts(said, assessment), said.lab_values
-    ids: list[int] = [lesion for lesion, _ in lesions]
-    places: list[int | None] = [*ids] or [None]
-    # without a lesion the question is what the patient's liver may hold: one lesion of which nothing is known
-    own = [evidence for _, evidence in lesions] or [Evidence(said.network)]
-    combined = combine_lesions(shared, own, knowledge, setting=said.setting.id)
-    together = [shared.joined(evidence) for evidence in own]
     situations: list[Situation] = [
-        situation(evidence, found, knowledge, facts=_of_lesion(facts, assessment, lesion), labs=labs)
-        for evidence, found, lesion in zip(together, combined.lesions, places, strict=True)
+        situation(evidence, one, knowledge, facts=_of_lesion(facts, assessment, lesion), labs=labs)
+        for evidence, one, lesion in zip(together, combined.lesions, found.places, strict=True)
     ]
-    worst = max(range(len(own)), key=lambda k: (_harm(combined.lesions[k].harms), -k))
     forbidden = {
         test: [dict(words)["en"] for words in reasons]
         for test, reasons in forbidden_tests(situations, knowledge).items()
     }
     tests = next_tests(
-        together[worst],
+        together[found.worst],
         knowledge,
         setting=said.setting.id,
         options=[option_of(test) for test in knowledge.tests.values() if test.id not in _done(assessment)],
         forbidden=forbidden,
-        found=combined.lesions[worst],
+        found=combined.lesions[found.worst],
     )
     plan = make_plan(situations, knowledge, today=today.isoformat(), tests=tests)
     if assessment is not None and not assessment.lesions:
         plan = _nothing_found(plan, knowledge)
+    changes = what_would_change(together[found.worst], knowledge, setting=said.setting.id, most=6)
+    return _reasoning(found, knowledge, plan, changes)
+
+
+def weigh(
+    patient: Patient,
+    knowledge: Knowledge,
+    *,
+    today: datetime.date,
+    assessment: Assessment | None = None,
+) -> Reasoning:
+    """Return the causes with their bands and reasons only, as :func:`consult` does: no plan, tests and changes.
+
+    For questions of the kind "what if": several times as fast.
+    """
+    return _reasoning(_weighed(patient, knowledge, today, assessment), knowledge, Plan((), (), ()), ())
+
+
+class _Weighed(NamedTuple):
+    """Evidence and differentials; ``together`` holds one for each lesion, or one when no lesion is known."""
+
+    said: PatientFindings
+    findings: list[Finding]
+    notes: list[str]
+    ids: list[int]
+    together: list[Evidence]
+    combined: LesionDifferentials
+    worst: int
+
+    @property
+    def places(self) -> list[int | None]:
+        """The lesion of each entry of ``together``."""
+        return [*self.ids] or [None]
+
+
+def _weighed(patient: Patient, knowledge: Knowledge, today: datetime.date, assessment: Assessment | None) -> _Weighed:
+    said = patient_findings(patient, knowledge, today=today, scanned=assessment is not None)
+    network = network_of(knowledge, said.network)
+    scan = ct_findings(assessment, network) if assessment is not None and said.network == "adult" else None
+    shared, lesions, findings, notes = _joined(said, scan)
+    # without a lesion the question is what the patient's liver may hold: one lesion of which nothing is known
+    own = [evidence for _, evidence in lesions] or [Evidence(said.network)]
+    combined = combine_lesions(shared, own, knowledge, setting=said.setting.id)
+    worst = max(range(len(own)), key=lambda k: (_harm(combined.lesions[k].harms), -k))
+    together = [shared.joined(evidence) for evidence in own]
+    return _Weighed(said, findings, notes, [lesion for lesion, _ in lesions], together, combined, worst)
+
+
+def _reasoning(found: _Weighed, knowledge: Knowledge, plan: Plan, changes: tuple[Change, ...]) -> Reasoning:
+    said, combined, together = found.said, found.combined, found.together
     told: list[LesionReasoning] = []
-    for k, lesion in enumerate(ids):
+    for k, lesion in enumerate(found.ids):
         why = explain(together[k], knowledge, setting=said.setting.id, causes=_to_explain(k, combined))
         told.append(LesionReasoning(lesion, combined.lesions[k], why))
-    leading = explain(together[worst], knowledge, setting=said.setting.id, causes=LEADING)
-    changes = what_would_change(together[worst], knowledge, setting=said.setting.id, most=6)
+    leading = explain(together[found.worst], knowledge, setting=said.setting.id, causes=LEADING)
     spoken = [*leading, *(one for lesion in told for one in lesion.explanations)]
     return Reasoning(
         network=said.network,
         setting=said.setting.id,
         setting_name=tuple(knowledge.settings[said.setting.id].name.items()),
         setting_because=(said.setting.why,),
-        findings=tuple(findings),
+        findings=tuple(found.findings),
         differential=combined.patient,
         highest=combined.highest[:LEADING],
         lesions=tuple(told),
-        worst=places[worst],
+        worst=found.places[found.worst],
         explanations=leading,
         changes=changes,
         plan=plan,
         warnings=said.warnings,
-        notes=tuple(dict.fromkeys([*notes, *combined.patient.notes])),
+        notes=tuple(dict.fromkeys([*found.notes, *combined.patient.notes])),
         sources=_sources(plan, spoken, knowledge),
-        terms=_terms(findings, spoken, changes, knowledge),
+        terms=_terms(found.findings, spoken, changes, knowledge),
         knowledge_version=knowledge.version,
     )
 

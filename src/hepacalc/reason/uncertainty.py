@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +28,9 @@ SEED = 20240
 """Seed of the draws, unless told otherwise."""
 LEVEL = (0.05, 0.95)
 """The band runs between these quantiles."""
+
+KEPT = 128
+"""Answers of one bank that are kept; about a quarter of a megabyte each."""
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -47,6 +51,7 @@ class DrawBank:
     seed: int
     _states: dict[str, Singles] = field(default_factory=dict, repr=False)
     _priors: dict[str, Singles] = field(default_factory=dict, repr=False)
+    _asked: OrderedDict[tuple[str, str, bytes], Singles | None] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def block(self, block: str) -> Singles:
@@ -72,7 +77,25 @@ class DrawBank:
             return self._priors[setting]
 
     def log_likelihood(self, block: str, setting: str, weights: Floats) -> Singles | None:
-        """Return draws of ``log P(evidence | cause)``, shape ``(causes, draws)``; None when the weights say nothing."""
+        """Return draws of ``log P(evidence | cause)``, shape ``(causes, draws)``; None when the weights say nothing.
+
+        Read-only: what was asked lately is kept, for a question that differs from the one before in one block.
+        """
+        key = (block, setting, weights.tobytes())
+        with self._lock:
+            if key in self._asked:
+                self._asked.move_to_end(key)
+                return self._asked[key]
+        found = self._log_likelihood(block, setting, weights)
+        if found is not None:
+            found.flags.writeable = False
+        with self._lock:
+            self._asked[key] = found
+            while len(self._asked) > KEPT:
+                self._asked.popitem(last=False)
+        return found
+
+    def _log_likelihood(self, block: str, setting: str, weights: Floats) -> Singles | None:
         table = self.network.tables(setting)[block]
         inside = weights[table.allowed]
         if inside.min() == inside.max():

@@ -30,7 +30,9 @@ from hepacalc.study.nifti import guess_slice_axis, read_nifti_labels
 from hepacalc.study.slices import shown_uid
 from hepacalc.study.tilt import labels_from_source
 
-__all__ = ["UnreadVolume", "assessment_of", "read_document", "read_stored", "with_scan"]
+__all__ = [
+    "UnreadVolume", "assessment_of", "read_document", "read_stored", "reasoning_from", "record_from", "with_scan",
+]  # fmt: skip
 
 LARGEST_DOCUMENT = 256 * 2**20
 _AGAIN = "Assess the study again."
@@ -158,6 +160,30 @@ def assessment_of(doc: dict[str, Any], liver: NDArray[Any], labels: NDArray[Any]
     if document(assessment) != doc:
         raise _unfit("assessment.json was not written by this version of hepacalc: it does not read back as it stands")
     return assessment
+
+
+def record_from(doc: dict[str, Any]) -> Assessment:
+    """Return the assessment of a document without its masks: they are empty, on the scan's grid.
+
+    Args:
+        doc: from :func:`read_document`.
+    """
+    hints = get_type_hints(Assessment)
+    parts = {name: _decode(hints[name], doc[name]) for name in hints if name not in _ARRAYS}
+    geometry = parts["geometry"]
+    return Assessment(
+        **parts,
+        volume=UnreadVolume(geometry, parts["acquisition"], None, 0),
+        liver_mask=_liver_mask(np.broadcast_to(np.False_, geometry.shape), geometry, parts["liver"], parts["run"]),
+        labels=np.broadcast_to(np.uint16(0), geometry.shape),
+        reasoning=reasoning_from(doc["reasoning"]) if "reasoning" in doc else None,
+    )
+
+
+def reasoning_from(plain: dict[str, Any]) -> Reasoning:
+    """Return the reasoning that plain JSON values, which follow the schema, are of."""
+    found: Reasoning = _decode(Reasoning, plain)
+    return found
 
 
 def with_scan(assessment: Assessment, volume: Volume, key: bytes | None = None) -> Assessment:

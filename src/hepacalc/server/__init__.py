@@ -1,7 +1,7 @@
 """A place to work: ``hepacalc serve``. How its parts fit, for whoever builds on them.
 
-Processes: one that answers HTTP (``app.py``, uvicorn), ``settings.workers`` workers (``worker.py``), and a short-lived one
-for each job (``child.py``), in which alone anything from outside is parsed, under limits of memory and time.
+Processes: one that answers HTTP (``app.py``, uvicorn), ``settings.workers`` workers (``worker.py``), and one that
+lives for one job (``child.py``), in which alone anything from outside is parsed, under limits of memory and time.
 Each may be killed at any instant.
 
 ::
@@ -15,6 +15,12 @@ Each may be killed at any instant.
     work/         one module a kind of job: intake, assess, edit, facts, view; a new kind is a line in work.KINDS
     filing.py     studies in the database: file_study, add_instances, the words a search finds them by
     faults.py     what is refused (SRV-01 ... SRV-09), with its HTTP status in hepacalc.errors.STATUS
+
+    app.py        make_app(site): one FastAPI app; a new router is a line in app.ROUTERS
+    access.py     need("read", scope="dicomweb"): dependency of a route; own(who): what a user may see; note(): audit
+    supervisor.py the process tree; a new process (a DICOM node) is a line in ROLES and in roles_of(settings)
+    middleware.py headers, size limits, log line and count of every request; app.LARGE lists paths with large bodies
+    web.py        pages by Jinja2, in the reader's language; phrases.py holds their words
 
 What comes in is acknowledged once it is on disk and in the job table. ``intake`` files it: a row in ``studies``, one in
 ``instances`` for each object, the file at ``store.study(folder) / instances.path``; it then queues ``assess`` if the

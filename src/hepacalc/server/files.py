@@ -15,17 +15,19 @@ No name that came from outside is ever part of a path: folders are digests of UI
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from hepacalc.errors import OutputError
 from hepacalc.server.faults import TooLarge, Unavailable
 
-__all__ = ["Store", "commit_folder", "folder_name", "make_folder", "sync_folder", "write_whole"]
+__all__ = ["Store", "WholeFile", "commit_folder", "folder_name", "make_folder", "sync_folder", "write_whole"]
 
 
 def folder_name(uid: str, team: str) -> str:
@@ -82,6 +84,65 @@ def make_folder(path: Path) -> None:
         raise _no_room(fault) from fault
 
 
+class WholeFile:
+    """A file that is there whole and on the disk after :meth:`close`, or not at all.
+
+    Args:
+        path: where; its folder is there. That the name is on disk is up to :func:`sync_folder`.
+        most: bytes that are taken.
+
+    Raises:
+        Unavailable: the disk is full or may not be written to; so do its methods.
+    """
+
+    def __init__(self, path: Path, most: int) -> None:
+        self._path, self._most = path, most
+        self._part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        self._digest = hashlib.sha256()
+        self.size = 0
+        try:
+            self._file: IO[bytes] | None = self._part.open("xb")
+        except OSError as fault:
+            raise _no_room(fault) from fault
+
+    def write(self, chunk: bytes) -> None:
+        """Add to it.
+
+        Raises:
+            TooLarge: there is more than may be.
+        """
+        assert self._file is not None
+        self.size += len(chunk)
+        if self.size > self._most:
+            raise TooLarge(f"more than {self._most} bytes were sent.", hint="Send less at once, or raise the limit.")
+        self._digest.update(chunk)
+        try:
+            self._file.write(chunk)
+        except OSError as fault:
+            raise _no_room(fault) from fault
+
+    def close(self) -> str:
+        """Bring it to the disk and give it its name; return its SHA-256."""
+        assert self._file is not None
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._part.replace(self._path)
+        except OSError as fault:
+            raise _no_room(fault) from fault
+        self._file = None
+        return self._digest.hexdigest()
+
+    def abandon(self) -> None:
+        """Remove it, unless it was closed."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # what could not be written before
+                self._file.close()
+            self._part.unlink(missing_ok=True)
+            self._file = None
+
+
 def write_whole(path: Path, chunks: Iterable[bytes], *, most: int) -> tuple[int, str]:
     """Write a file so that it is there whole and on the disk, or not at all.
 
@@ -97,25 +158,15 @@ def write_whole(path: Path, chunks: Iterable[bytes], *, most: int) -> tuple[int,
         TooLarge: there is more; nothing is left behind.
         Unavailable: the disk is full.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    digest, size = hashlib.sha256(), 0
+    file = WholeFile(path, most)
     try:
-        with part.open("xb") as file:
-            for chunk in chunks:
-                size += len(chunk)
-                if size > most:
-                    raise TooLarge(f"more than {most} bytes were sent.", hint="Send less at once, or raise the limit.")
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        for chunk in chunks:
+            file.write(chunk)
+        digest = file.close()
         sync_folder(path.parent)
-    except OSError as fault:
-        raise _no_room(fault) from fault
     finally:
-        part.unlink(missing_ok=True)
-    return size, digest.hexdigest()
+        file.abandon()
+    return file.size, digest
 
 
 def commit_folder(made: Path, target: Path) -> bool:

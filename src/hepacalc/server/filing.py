@@ -15,7 +15,7 @@ from hepacalc.server.files import folder_name
 from hepacalc.server.jobs import Work, enqueue
 from hepacalc.server.tables import instances, studies, terms
 
-__all__ = ["DERIVED", "add_instances", "file_study", "index_terms", "words_of"]
+__all__ = ["DERIVED", "add_instances", "file_study", "index_terms", "plain", "words_of"]
 
 DERIVED = frozenset({"SEG", "SR", "KO", "PR", "RTSTRUCT", "RTPLAN", "RTDOSE", "REG", "DOC", "FID", "RWV", "PLAN"})
 """Modalities of objects about images; that one arrives is no reason to assess a study again."""
@@ -106,3 +106,9 @@ def index_terms(connection: Connection, study_id: str, columns: dict[str, Any]) 
     words = set().union(*(words_of(str(columns.get(name, ""))) for name in _SEARCHED))
     if words:
         connection.execute(insert(terms), [{"study_id": study_id, "term": word} for word in sorted(words)])
+
+
+def plain(text: str, most: int) -> str:
+    """Return a text without control characters, cut to ``most`` characters."""
+    normal = unicodedata.normalize("NFC", text)
+    return "".join(c for c in normal if unicodedata.category(c)[0] != "C").strip()[:most]

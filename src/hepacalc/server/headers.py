@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-import unicodedata
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydicom.dataset import Dataset
 
 from hepacalc.errors import DamagedFile, HepacalcError
 from hepacalc.server.faults import TooLarge
+from hepacalc.server.filing import plain
 from hepacalc.study.guard import parsing, quiet
 
 __all__ = ["Header", "instance_of", "plain_text", "read_header"]
@@ -105,8 +105,7 @@ def instance_of(data: Dataset, facts: dict[str, Any]) -> dict[str, Any]:
 
 def plain_text(value: Any, most: int) -> str:
     """Return a header's value as text without control characters, cut to ``most`` characters."""
-    text = unicodedata.normalize("NFC", "" if value is None else str(value))
-    return "".join(c for c in text if unicodedata.category(c)[0] != "C").strip()[:most]
+    return plain("" if value is None else str(value), most)
 
 
 def _dicom(data: Dataset, facts: dict[str, Any], fallback: str) -> Header | None:

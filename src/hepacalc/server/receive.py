@@ -25,12 +25,12 @@ from sqlalchemy.exc import IntegrityError
 
 from hepacalc.server.database import new_id, now, reading, writing
 from hepacalc.server.faults import Conflict, InvalidRequest, TooLarge
-from hepacalc.server.files import Store, make_folder, sync_folder, write_whole
+from hepacalc.server.files import Store, WholeFile, make_folder, sync_folder, write_whole
 from hepacalc.server.jobs import Work, enqueue, postpone
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import jobs, uploads
 
-__all__ = ["Upload", "earlier_upload", "receive", "receive_instance", "sweep"]
+__all__ = ["FileInUpload", "Upload", "earlier_upload", "receive", "receive_instance", "sweep"]
 
 _SUFFIXES = (".nii.gz", ".nii", ".zip")
 
@@ -45,7 +45,7 @@ class Upload:
         self.bytes = 0
         self._digest = hashlib.sha256()
         self._limits = settings.limits
-        self._folder = Store(settings.data).incoming(upload_id)
+        self.folder = Store(settings.data).incoming(upload_id)
         self._started = now()
 
     def add(self, chunks: Iterable[bytes], name: str = "") -> None:
@@ -59,25 +59,61 @@ class Upload:
             TooLarge: too many files, bytes or seconds.
             Unavailable: the disk is full.
         """
+        file = self.begin(name)
+        try:
+            for chunk in chunks:
+                file.write(chunk)
+            file.close()
+        finally:
+            file.abandon()
+
+    def begin(self, name: str = "") -> FileInUpload:
+        """Return a file to write to; errors as for :meth:`add`."""
         if self.files >= self._limits.upload_files:
             raise TooLarge(f"more than {self._limits.upload_files} files were sent.", hint="Send one study at a time.")
         suffix = next((s for s in _SUFFIXES if name.lower().endswith(s)), "")
-        path = self._folder / f"{self.files:06d}{suffix}"
-        size, digest = write_whole(path, self._timed(chunks), most=self._limits.upload_bytes - self.bytes)
+        path = self.folder / f"{self.files:06d}{suffix}"
+        return FileInUpload(self, WholeFile(path, self._limits.upload_bytes - self.bytes))
+
+    def keep(self, size: int, digest: str) -> None:
+        """Count a file that was received whole."""
         self.files += 1
         self.bytes += size
         self._digest.update(digest.encode())
+
+    def check_time(self) -> None:
+        """Refuse to go on without end.
+
+        Raises:
+            TooLarge: the upload took too long.
+        """
+        if now() - self._started > self._limits.upload_s:
+            raise TooLarge("the upload takes too long.", hint="Send it again over a faster line, or in parts.")
 
     @property
     def digest(self) -> str:
         """SHA-256 over the digests of the files."""
         return self._digest.hexdigest()
 
-    def _timed(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            if now() - self._started > self._limits.upload_s:
-                raise TooLarge("the upload takes too long.", hint="Send it again over a faster line, or in parts.")
-            yield chunk
+
+class FileInUpload:
+    """One file of an upload; see :class:`hepacalc.server.files.WholeFile`."""
+
+    def __init__(self, upload: Upload, file: WholeFile) -> None:
+        self._upload, self._file = upload, file
+
+    def write(self, chunk: bytes) -> None:
+        """Add to it."""
+        self._upload.check_time()
+        self._file.write(chunk)
+
+    def close(self) -> None:
+        """Keep it."""
+        self._upload.keep(self._file.size, self._file.close())
+
+    def abandon(self) -> None:
+        """Remove it, unless it was closed."""
+        self._file.abandon()
 
 
 @contextmanager
@@ -115,6 +151,7 @@ def receive(
         yield upload
         if not upload.files:
             raise InvalidRequest("no file was sent.", hint="Send a zip, DICOM files or NIfTI.")
+        sync_folder(folder)
         with writing(engine) as connection:
             upload.job_id = enqueue(
                 connection, Work("intake", f"intake:{upload.id}", upload_id=upload.id, user_id=user_id)

@@ -25,7 +25,7 @@ from hepacalc.server.jobs import MOST_STARTS, Job, LostLease, claim, heartbeat, 
 from hepacalc.server.settings import Settings
 from hepacalc.server.work import Kind, Site, kind_of
 
-__all__ = ["error_of", "open_site", "run_job", "work"]
+__all__ = ["error_of", "open_site", "run_job", "run_worker", "work"]
 
 POLL_S = 0.5
 _LOG = logging.getLogger("hepacalc.server.worker")
@@ -211,3 +211,15 @@ def error_of(code: str, message: str, hint: str) -> HepacalcError:
             return kind(message, hint=hint)
         kinds += kind.__subclasses__()
     return UnfinishedJob(f"{code}: {message}", hint=hint)
+
+
+def run_worker(settings: Settings, name: str, stopped: Callable[[], bool], _descriptor: int) -> None:
+    """Be one worker of the process tree, see ``supervisor.py``; waits for a database that is away."""
+    wait = 0.5
+    while not stopped():
+        try:
+            work(open_site(settings), name, stopped=stopped)
+        except Unavailable as error:
+            _LOG.warning("database unavailable", extra={"code": error.code})
+            _sleep(wait, stopped)
+            wait = min(wait * 2, 10.0)

@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "assess": ("hepacalc.server.work.assessing", "Assess"),
     "edit": ("hepacalc.server.work.editing", "Edit"),
     "facts": ("hepacalc.server.work.facts", "Facts"),
+    "form": ("hepacalc.server.work.answering", "Answer"),
     "view": ("hepacalc.server.work.viewing", "View"),
     "send": ("hepacalc.server.work.sending", "Send"),
     "priors": ("hepacalc.server.work.priors", "Priors"),

@@ -21,6 +21,7 @@ from hepacalc.report import render_html, summary, write_outputs
 from hepacalc.report.language import speaking
 from hepacalc.report.pdf import pdf_is_available
 from hepacalc.report.reason_views import reasoning_of
+from hepacalc.report.reason_words import headline
 from hepacalc.report.write import write_exports
 from hepacalc.report.writers import ExportContext, SourceStudy, get_writers
 from hepacalc.server.headers import instance_of
@@ -28,7 +29,16 @@ from hepacalc.server.work import Tell
 from hepacalc.server.work.storing import LABELS, RESULTS, SCAN
 from hepacalc.study.source import read_headers
 
-__all__ = ["LIVER_BIT", "headline_of", "knowledge_of", "patient_of", "write_arrays", "write_result"]
+__all__ = [
+    "LIVER_BIT",
+    "answered",
+    "headline_of",
+    "knowledge_of",
+    "patient_of",
+    "reason_about",
+    "write_arrays",
+    "write_result",
+]
 
 LIVER_BIT = 0x8000
 """Of a voxel in the array of labels: it is liver; the other bits are the id of its focus."""
@@ -113,6 +123,15 @@ def reasoned(reasoning: Reasoning) -> dict[str, Any]:
         "flags": len(reasoning.plan.flags),
         "due": due[0] if due else "",
     }
+
+
+def answered(reasoning: Reasoning) -> dict[str, Any]:
+    """Return what the worklist shows of an answer without a scan, in each language."""
+    out: dict[str, Any] = {"foci": 0, "lesions": len(reasoning.lesions), "tone": "answer", "mass_mg": None}
+    for language in ("en", "zh"):
+        with speaking(language):
+            out[language] = headline(reasoning)
+    return out | reasoned(reasoning)
 
 
 def reason_about(assessment: Assessment, request: dict[str, Any], today: datetime.date) -> Reasoning:

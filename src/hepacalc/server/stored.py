@@ -1,0 +1,67 @@
+"""Stored assessments in memory: what pages and what-if questions need again and again."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+
+from hepacalc.knowledge import Knowledge, load_knowledge
+from hepacalc.reason.reasoning import Reasoning
+from hepacalc.records import Assessment
+from hepacalc.report.stored import read_document, reasoning_from, record_from
+from hepacalc.server.access import assessment_of, site_of
+from hepacalc.server.accounts import Identity
+
+__all__ = ["knowledge_of", "read_json", "reasoning_of", "record_of"]
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file of ours holds."""
+    return json.loads(path.read_text("utf-8"))
+
+
+def knowledge_of(request: Request) -> Knowledge:
+    """Return the knowledge base of a deployment."""
+    return _knowledge(site_of(request).settings.knowledge)
+
+
+@lru_cache(maxsize=2)
+def _knowledge(path: str) -> Knowledge:
+    return load_knowledge(Path(path) if path else None)
+
+
+def record_of(request: Request, who: Identity, assessment_id: str) -> Assessment | None:
+    """Return a stored assessment without voxels and masks; None for a study without a scan.
+
+    Raises:
+        NotThere: there is none that this user may see.
+    """
+    row, folder = assessment_of(request, who, assessment_id)
+    return None if row["study_kind"] == "form" else _record(folder)
+
+
+def reasoning_of(request: Request, who: Identity, assessment_id: str) -> Reasoning | None:
+    """Return the reasoning of an assessment, with a scan or without.
+
+    Raises:
+        NotThere: there is none that this user may see.
+    """
+    row, folder = assessment_of(request, who, assessment_id)
+    if row["study_kind"] == "form":
+        return _explanation(folder)
+    found: Any = _record(folder).reasoning
+    return found if isinstance(found, Reasoning) else None
+
+
+@lru_cache(maxsize=64)
+def _record(folder: Path) -> Assessment:
+    return record_from(read_document(folder / "assessment.json"))
+
+
+@lru_cache(maxsize=64)
+def _explanation(folder: Path) -> Reasoning:
+    return reasoning_from(read_json(folder / "explanation.json")["reasoning"])
