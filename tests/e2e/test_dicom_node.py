@@ -91,7 +91,13 @@ def test_find_is_for_those_who_may_and_of_their_team(node: scenes.Running, tmp_p
     for key in ("PatientName=PLANTED*", "PatientID=P-17", "StudyDate=20261001-20261130", "ModalitiesInStudy=CT",
                 f"StudyInstanceUID={uid}", "AccessionNumber=A?1", "StudyDate=-20261101"):  # fmt: skip
         assert found(level, "StudyInstanceUID", key) == [uid], key
-    for key in ("PatientName=Plant", "StudyDate=20261102-", "ModalitiesInStudy=MR", "PatientID=P_17", "PatientID=' OR 1=1"):
+    for key in (
+        "PatientName=Plant",
+        "StudyDate=20261102-",
+        "ModalitiesInStudy=MR",
+        "PatientID=P_17",
+        "PatientID=' OR 1=1",
+    ):
         assert found(level, "StudyInstanceUID", key) == [], key
     assert found("QueryRetrieveLevel=SERIES", f"StudyInstanceUID={uid}", "SeriesInstanceUID") == [uid]
     assert found("QueryRetrieveLevel=IMAGE", f"StudyInstanceUID={uid}", "SOPInstanceUID") == [uid] * 3

@@ -22,13 +22,17 @@ from hepacalc.server import (
     api_knowledge,
     api_people,
     api_studies,
+    cds_hooks,
+    dicomweb,
     health,
     pages,
     pages_sign_in,
 )
 from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere, ServerError
+from hepacalc.server.media import CrossOrigin
 from hepacalc.server.metrics import Metrics
 from hepacalc.server.middleware import Guard, problem
+from hepacalc.server.node_settings import read_node
 from hepacalc.server.settings import Settings
 from hepacalc.server.web import error_page, redirect_to_sign_in
 from hepacalc.server.work import Site
@@ -44,6 +48,8 @@ ROUTERS = (
     api_differential.router,
     api_knowledge.router,
     api_people.router,
+    dicomweb.router,
+    cds_hooks.router,
     pages_sign_in.router,
     pages.router,
 )
@@ -75,6 +81,7 @@ def make_app(site: Site) -> FastAPI:
     app.add_exception_handler(HepacalcError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_middleware(CrossOrigin, origins=read_node(site.settings).origins)
     app.add_middleware(Guard, settings=site.settings, metrics=app.state.metrics, large=LARGE)
     return app
 

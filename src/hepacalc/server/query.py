@@ -214,9 +214,10 @@ def held_instances(
         instance: SOPInstanceUID, or all.
         only_current: leave out what earlier assessments gave.
     """
-    columns: list[Any] = [studies.c.id, studies.c.uid, instances.c.series_uid, instances.c.sop_uid, instances.c.sop_class,
-               instances.c.transfer_syntax, studies.c.folder, instances.c.path, instances.c.frames,
-               instances.c.bytes]  # fmt: skip
+    columns: list[Any] = [
+        studies.c.id, studies.c.uid, instances.c.series_uid, instances.c.sop_uid, instances.c.sop_class,
+        instances.c.transfer_syntax, studies.c.folder, instances.c.path, instances.c.frames, instances.c.bytes,
+    ]  # fmt: skip
     found: Select[Any] = select(*columns).join(instances, instances.c.study_id == studies.c.id)
     found = found.where(mine, studies.c.kind == "dicom")
     for column, value in ((studies.c.uid, study), (instances.c.series_uid, series), (instances.c.sop_uid, instance)):
