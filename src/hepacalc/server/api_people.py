@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 from sqlalchemy import delete, select, update
 from starlette.responses import Response
 
-from hepacalc.server.access import need, note, site_of
-from hepacalc.server.accounts import LINK_SCOPE, ROLES, SCOPES, Identity, add_token, add_user, set_password
+from hepacalc.server.access import address_of, need, note, site_of
+from hepacalc.server.accounts import LINK_SCOPE, ROLES, SCOPES, Identity, add_token, add_user, set_password, sign_in
 from hepacalc.server.database import now, reading, writing
-from hepacalc.server.faults import InvalidRequest, NotAllowed, NotThere
+from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere
 from hepacalc.server.tables import audit, sessions, tokens, users
 
 __all__ = ["router"]
@@ -49,6 +49,13 @@ class NewToken(BaseModel):
     days: int = Field(default=90, ge=1, le=366)
 
 
+class NewPassword(BaseModel):
+    """A change of one's own password."""
+
+    old: str = Field(max_length=1000)
+    new: str = Field(max_length=1000)
+
+
 @router.get("/users")
 def list_users(request: Request, _who: Admin) -> dict[str, Any]:
     """All users."""
@@ -83,6 +90,23 @@ def change_user(request: Request, who: Admin, user_id: str, told: UserChange) ->
         if told.password is not None:
             set_password(connection, user_id, told.password, keep=who.session)
     note(request, "user.change", user_id)
+    return Response(status_code=204)
+
+
+@router.post("/password", status_code=204)
+def change_password(request: Request, who: Reader, told: NewPassword) -> Response:
+    """Change one's own password; other sessions and all API tokens of this user end."""
+    site = site_of(request)
+    if not who.session:
+        raise NotAllowed("a token changes no password.", hint="Sign in with a browser.")
+    try:
+        sign_in(site.engine, site.settings, who.name, told.old, address_of(request))
+    except NotSignedIn:
+        note(request, "password.change", who.user_id, "refused")
+        raise NotAllowed("the present password is wrong.", hint="Try again.") from None
+    with writing(site.engine) as connection:
+        set_password(connection, who.user_id, told.new, keep=who.session)
+    note(request, "password.change", who.user_id)
     return Response(status_code=204)
 
 

@@ -25,7 +25,9 @@ from hepacalc.server import (
     cds_hooks,
     dicomweb,
     health,
+    oidc,
     pages,
+    pages_knowledge,
     pages_sign_in,
 )
 from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere, ServerError
@@ -52,6 +54,8 @@ ROUTERS = (
     cds_hooks.router,
     pages_sign_in.router,
     pages.router,
+    pages_knowledge.router,
+    oidc.router,
 )
 """Every router of the server; a new one is added here."""
 LARGE = ("/api/uploads", "/dicomweb/studies")
@@ -109,9 +113,7 @@ def _on_error(request: Request, error: Any) -> Response:
 def _on_invalid(request: Request, error: Any) -> Response:
     """Name the fields that are wrong, never what they hold."""
     fields = sorted({".".join(str(part) for part in one["loc"][1:])[:80] for one in error.errors()})
-    return _on_error(
-        request, InvalidRequest(f"wrong: {', '.join(fields)[:300] or 'body'}.", hint="See the API's page.")
-    )
+    return _on_error(request, InvalidRequest(f"wrong: {', '.join(fields)[:300] or 'body'}.", hint="See the API."))
 
 
 def _on_http(request: Request, error: Any) -> Response:

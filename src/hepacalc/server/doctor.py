@@ -102,9 +102,7 @@ def _database(settings: Settings) -> Iterator[Check]:
     if failed:
         yield Check("jobs", "warn", f"{failed} jobs were set aside.", "The worklist says why.")
     if stuck:
-        yield Check(
-            "jobs", "fail", f"{stuck} jobs have waited for over an hour.", "Is a worker running? Raise workers."
-        )
+        yield Check("jobs", "fail", f"{stuck} jobs have waited for over an hour.", "Is a worker running?")
     if settings.login == "users" and not people:
         yield Check("users", "fail", "there is no user.", "Run: hepacalc serve --add-user NAME")
     if old:

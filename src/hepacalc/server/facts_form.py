@@ -141,7 +141,7 @@ def _questions(kind: type[BaseModel]) -> list[Question]:
 
 def _state(names: Any, state: str) -> Question:
     words = dict(names[state])
-    return Question(state, words["en"], words.get("zh", words["en"]))
+    return Question(state, words["en"], words.get("zh") or words["en"])
 
 
 def _named(key: str) -> Question:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from hepacalc.records import Assessment, Focus, Measured, Measurement, NotMeasured
+from hepacalc.records import Assessment, Focus, NotMeasured
 from hepacalc.report.localise import localised
+from hepacalc.report.tables import Cell, cell
 
 __all__ = ["FocusRow", "foci_of"]
 
@@ -15,9 +16,9 @@ class FocusRow(NamedTuple):
 
     focus: Focus
     at: tuple[int, int, int]
-    mass: Measurement
-    diameter: Measurement
-    max_hu: Measurement
+    mass: Cell
+    diameter: Cell
+    max_hu: Cell
     pattern: str
 
 
@@ -31,7 +32,7 @@ def foci_of(assessment: Assessment) -> list[FocusRow]:
                 focus=localised(focus),
                 at=_turned(turn, focus.peak_index),
                 mass=_of(focus, "mass_mg"),
-                diameter=_of(focus, "extent_mm"),
+                diameter=_of(focus, "diameter_mm"),
                 max_hu=_of(focus, "max_hu"),
                 pattern="" if isinstance(focus.pattern, NotMeasured) else focus.pattern.dominant,
             )
@@ -39,8 +40,8 @@ def foci_of(assessment: Assessment) -> list[FocusRow]:
     return rows
 
 
-def _of(focus: Focus, name: str) -> Measurement:
-    return focus.measurements.get(name, NotMeasured("it was not asked for"))
+def _of(focus: Focus, name: str) -> Cell:
+    return cell(focus.measurements[name], "")
 
 
 def _turned(turn: Any, index: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -50,8 +51,3 @@ def _turned(turn: Any, index: tuple[int, int, int]) -> tuple[int, int, int]:
         shape[old] - 1 - index[old] if flip else index[old] for old, flip in zip(turn.axes, turn.flips, strict=True)
     )
     return int(z), int(y), int(x)
-
-
-def value_of(measurement: Measurement) -> float | None:
-    """Return the number of a measurement; None when there is none."""
-    return measurement.value if isinstance(measurement, Measured) else None

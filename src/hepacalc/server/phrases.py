@@ -118,6 +118,13 @@ _COMMON: dict[str, tuple[str, str]] = {
     "knowledge.states": ("Given this cause", "在该病因下"),
     "knowledge.status": ("Status", "状态"),
     "knowledge.used": ("Used by", "用于"),
+    "harm.benign": ("benign", "良性"),
+    "harm.watch": ("to be watched", "需观察"),
+    "harm.dangerous": ("dangerous", "危险"),
+    "harm.malignant": ("malignant", "恶性"),
+    "needle.allowed": ("allowed", "可行"),
+    "needle.caution": ("with caution", "谨慎"),
+    "needle.never": ("never blind", "禁止盲穿"),
     "knowledge.filter": ("Filter", "筛选"),
 }
 PHRASES: dict[str, tuple[str, str]] = _COMMON | STUDY
