@@ -6,23 +6,26 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from hepacalc.server.database import reading
+from hepacalc.server.database import reading, writing
+from hepacalc.server.jobs import claim
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import jobs
 from hepacalc.server.work import Site
-from hepacalc.server.worker import open_site, work
+from hepacalc.server.worker import open_site, run_job, work
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 PEERS = [
@@ -73,6 +76,21 @@ class Running:
             return idle[0] > 1
 
         work(self.site, "test-worker", stopped=stopped, kinds=kinds)
+
+
+def run_due(site: Site, *kinds: str) -> int:
+    """Do the jobs that are due now; return how many."""
+    count = 0
+    while (job := claim(site.engine, "test-worker", lease_s=600, kinds=kinds)) is not None:
+        run_job(site, job)
+        count += 1
+    return count
+
+
+def waited(site: Site) -> None:
+    """Let the time pass that jobs wait for before they are tried again."""
+    with writing(site.engine) as connection:
+        connection.execute(update(jobs).where(jobs.c.state == "queued").values(not_before=0.0))
 
 
 def settings_of(folder: Path, *, quiet_s: float = 0.5, **node: Any) -> Settings:
@@ -135,3 +153,63 @@ def study(folder: Path, count: int = 3, **changes: Any) -> list[Path]:
 
 def uid_of(path: Path, keyword: str = "SOPInstanceUID") -> str:
     return str(pydicom.dcmread(path, stop_before_pixels=True)[keyword].value)
+
+
+def hold(site: Site, folder: Path, *, pretend: Any = None, team: str = "") -> Any:
+    """Have a small assessed study in a deployment, as `intake` and `assess` leave it; return its row."""
+    from dicom_scenes import upright
+    from hepacalc.server.receive import receive
+    from hepacalc.server.tables import studies
+    from hepacalc.server.work.output import write_arrays, write_result
+    from hepacalc.server.work.storing import keep_assessment
+
+    scene = upright(folder / "scan", PatientID="P-17", PatientName="Planted^Name", **(pretend or {}))
+    with receive(site.engine, site.settings, source="api", user_id=None, team=team) as upload:
+        for path in sorted((folder / "scan").iterdir()):
+            upload.add([path.read_bytes()])
+    intake = claim(site.engine, "hold", lease_s=600, kinds=("intake",))
+    assert intake is not None
+    run_job(site, intake)
+    job = claim(site.engine, "hold", lease_s=600, kinds=("assess",))
+    assert job is not None
+    made = site.store.new_work()
+    found = scene.assessment
+    write_arrays(found.volume, found.liver_mask, found.labels, made)
+    with mock.patch("hepacalc.server.work.output.pdf_is_available", return_value=False):
+        told = write_result(found, made, study=folder / "scan", tell=lambda _stage, _share: None)
+    keep_assessment(site, job, made, told)
+    with reading(site.engine) as connection:
+        return connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().one()
+
+
+def token_of(site: Site, *scopes: str, role: str = "assess", team: str = "") -> str:
+    from hepacalc.server.accounts import add_token, add_user
+
+    user = add_user(site.engine, f"user-{generate_uid()[-12:]}", role, password=None, team=team)
+    return add_token(site.engine, user, "test", scopes, 3600.0)[1]
+
+
+@contextmanager
+def served(site: Site) -> Iterator[str]:
+    """Answer HTTP in this process; give the address."""
+    import uvicorn
+
+    from hepacalc.server.app import make_app
+
+    app = make_app(site)
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=(port := free_port()), log_config=None, http="h11", lifespan="off")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        readers = getattr(app.state, "readers", None)
+        if readers is not None:
+            readers.close()

@@ -24,9 +24,10 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.uid import ExplicitVRLittleEndian
 
-from hepacalc.errors import DamagedFile
+from hepacalc.errors import DamagedFile, HepacalcError
 from hepacalc.server.faults import NotThere, UnfinishedJob
 from hepacalc.server.headers import refuse_bomb
+from hepacalc.server.worker import error_of
 from hepacalc.study.guard import parsing, quiet
 
 __all__ = ["Readers", "bulk_of", "explicit_of", "frames_of", "identity_of", "metadata_of", "rendered_of"]
@@ -59,10 +60,13 @@ class Readers:
         """
         pool = self._ready()
         try:
-            return pool.submit(function, *arguments).result(MOST_S)
+            found, error = pool.submit(_told, function, arguments).result(MOST_S)
         except (BrokenProcessPool, TimeoutError) as fault:
             self._replace(pool)
             raise UnfinishedJob("a file could not be read in time and memory.", hint="Look at the file.") from fault
+        if error is not None:
+            raise error_of(**error)
+        return found
 
     def close(self) -> None:
         """End the processes."""
@@ -83,6 +87,14 @@ class Readers:
         for process in list((getattr(pool, "_processes", None) or {}).values()):
             process.kill()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _told(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Any, dict[str, str] | None]:
+    """Return what a function gives, or our error in plain words: errors themselves do not travel between processes."""
+    try:
+        return function(*arguments), None
+    except HepacalcError as error:
+        return None, {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def _begin(most_bytes: int) -> None:
