@@ -21,7 +21,7 @@ from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
 from hepacalc.server.dicom_reading import NATIVE, Readers
 from hepacalc.server.faults import InvalidRequest, NotThere
-from hepacalc.server.media import Media, accepted, media_of, wants_stored
+from hepacalc.server.media import EXPLICIT, Media, accepted, media_of, wants_stored
 from hepacalc.server.multipart import RelatedReader, boundary_of, new_boundary, related
 from hepacalc.server.query import MATCHED, Held, Level, find, held_instances
 from hepacalc.server.receive import Upload, receive
@@ -206,6 +206,8 @@ def _objects(request: Request, found: list[Held]) -> Response:
     """Return files: as they are stored where that is wanted or the default, else decompressed."""
     media = media_of(request, DICOM)
     if media is None or (media.single and len(found) > 1):
+        raise HTTPException(406)
+    if media.syntax not in ("", "*", EXPLICIT) and any(one.transfer_syntax != media.syntax for one in found):
         raise HTTPException(406)
     readers = readers_of(request)
 

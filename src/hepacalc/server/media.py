@@ -10,7 +10,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["CrossOrigin", "Media", "accepted", "media_of", "wants_stored"]
+__all__ = ["EXPLICIT", "CrossOrigin", "Media", "accepted", "media_of", "wants_stored"]
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 _MOST = 16
