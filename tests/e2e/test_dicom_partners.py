@@ -71,8 +71,8 @@ def test_results_go_where_the_site_says(server: Server, tmp_path: Path):
     sends = rows(site, jobs, jobs.c.kind == "send")
     assert sorted(job["payload"]["to"] for job in sends) == ["ORTHANC", "web"], "queued with the assessment"
     assert scenes.run_due(site, "send") == 2
-    assert [job["result"]["sent"] for job in rows(site, jobs, jobs.c.kind == "send")] == [2, 2]
-    assert modalities(server, row["uid"]) == ["SEG", "SR"]
+    assert [job["result"]["sent"] for job in rows(site, jobs, jobs.c.kind == "send")] == [3, 3]
+    assert modalities(server, row["uid"]) == ["SEG", "SEG", "SR"]
     for held in rows(site, instances, instances.c.modality == "SEG"):
         known = pydicom.dcmread(site.store.study(row["folder"]) / held["path"])
         query = json.dumps({"Level": "Instance", "Query": {"SOPInstanceUID": held["sop_uid"]}}).encode()
@@ -91,7 +91,7 @@ def test_a_pacs_that_is_away_is_tried_again_and_said(server: Server, tmp_path: P
     site = open_site(scenes.settings_of(tmp_path / "data", **told))
     row = scenes.hold(site, tmp_path)
     waits = []
-    for _ in range(5):
+    for _ in range(2):
         began = time.time()
         assert scenes.run_due(site, "send") == 2
         both = rows(site, jobs, jobs.c.kind == "send")
@@ -99,8 +99,7 @@ def test_a_pacs_that_is_away_is_tried_again_and_said(server: Server, tmp_path: P
         assert all("cannot be reached" in job["error"] for job in both)
         waits.append(min(job["not_before"] for job in both) - began)
         scenes.waited(site)
-    assert waits == sorted(waits), "longer and longer"
-    assert 5 < waits[0] < 60 < waits[-1] < 330
+    assert waits[0] + 5 < waits[1], "longer and longer"
     (study,) = rows(site, studies)
     assert study["state"] == "assessed", "the study itself is not touched by it"
     # it is back, at the same address as far as the job is concerned
@@ -112,7 +111,7 @@ def test_a_pacs_that_is_away_is_tried_again_and_said(server: Server, tmp_path: P
     back = open_site(scenes.settings_of(tmp_path / "data", **told))
     assert scenes.run_due(back, "send") == 2
     assert {job["state"] for job in rows(back, jobs, jobs.c.kind == "send")} == {"done"}
-    assert modalities(server, row["uid"]) == ["SEG", "SR"]
+    assert modalities(server, row["uid"]) == ["SEG", "SEG", "SR"]
     site.engine.dispose()
     back.engine.dispose()
 
@@ -159,11 +158,11 @@ def test_a_study_comes_and_its_priors_are_fetched(server: Server, tmp_path: Path
     upload(server, *older, *oldest, *other, *new)
     settings = scenes.settings_of(tmp_path / "data", priors_from=[way], prior_years=10, **partners(server))
     with scenes.running(settings) as node:
-        put(f"{server.http}/modalities/here", {"AET": "HEPACALC", "Host": "127.0.0.1", "Port": node.port})
+        put(f"{server.http}/modalities/client", {"AET": "HEPACALC", "Host": "127.0.0.1", "Port": node.port})
         query = json.dumps({"Level": "Study", "Query": {"StudyInstanceUID": scenes.uid_of(new[0], "StudyInstanceUID")}})
         with urllib.request.urlopen(f"{server.http}/tools/find", data=query.encode(), timeout=30) as answer:
             (found,) = json.loads(answer.read())
-        put(f"{server.http}/modalities/here/store", [found], "POST")
+        put(f"{server.http}/modalities/client/store", [found], "POST")
         node.work("intake", "priors", "fetch")
         assert [j["result"] for j in rows(node.site, jobs, jobs.c.kind == "priors")] == [{"found": 1}]
         held = {row["uid"]: row for row in rows(node.site, studies)}
@@ -261,6 +260,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, ended: list[subpr
         entity = pynetdicom.AE("CT01")
         entity.add_requested_context(scenes.CT)
         association = entity.associate("127.0.0.1", node["port"], ae_title="HEPACALC")
+        raw = association.dul.socket.socket  # pynetdicom leaves it open when the other side is dead
         for n in range(after + 1):
             number += 1
             one = scenes.image(number, StudyInstanceUID=same, Rows=128, Columns=128, PixelData=bytes(128 * 128 * 2))
@@ -276,6 +276,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, ended: list[subpr
                 acknowledged.add(one.SOPInstanceUID)
         association.abort()
         ended[-1].wait()
+        raw.close()
     assert len(acknowledged) >= 22
     site = open_site(scenes.settings_of(folder))
     scenes.waited(site)

@@ -12,7 +12,7 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from io import BytesIO
 from pathlib import Path
@@ -58,12 +58,18 @@ class Readers:
             HepacalcError: of the function.
             UnfinishedJob: the process died or took too long.
         """
-        pool = self._ready()
-        try:
-            found, error = pool.submit(_told, function, arguments).result(MOST_S)
-        except (BrokenProcessPool, TimeoutError) as fault:
-            self._replace(pool)
-            raise UnfinishedJob("a file could not be read in time and memory.", hint="Look at the file.") from fault
+        # a process may have ended by another request's file: then this one is asked for once more
+        for again in (True, False):
+            pool = self._ready()
+            try:
+                found, error = pool.submit(_told, function, arguments).result(MOST_S)
+                break
+            except (BrokenProcessPool, CancelledError, TimeoutError) as fault:
+                self._replace(pool)
+                if isinstance(fault, TimeoutError) or not again:
+                    raise UnfinishedJob(
+                        "a file could not be read in time and memory.", hint="Look at the file."
+                    ) from fault
         if error is not None:
             raise error_of(**error)
         return found

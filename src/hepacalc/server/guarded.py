@@ -8,6 +8,7 @@ end.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -55,6 +56,14 @@ class _GuardedSocket(AssociationSocket):
         view.release()
         del data[read:]
         return data
+
+    def _shutdown_socket(self) -> None:
+        """Close the connection, also when the other side is gone already: then pynetdicom would leave it open."""
+        found = self.socket
+        if found is not None:
+            with contextlib.suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
+            found.close()
 
 
 def message_is_handled(association: Association) -> None:
