@@ -19,6 +19,8 @@ USAGE = {
     "patient": "hepacalc patient PATIENT | --new | --fhir BUNDLE [options]",
     "evaluate": "hepacalc evaluate CASES [options]",
     "show": "hepacalc show FILE [options]",
+    "serve": "hepacalc serve [options]",
+    "doctor": "hepacalc doctor [options]",
     "knowledge check": "hepacalc knowledge check [options]",
     "knowledge show": "hepacalc knowledge show CAUSE [options]",
     "knowledge diff": "hepacalc knowledge diff OVERLAY_OR_FOLDER [options]",

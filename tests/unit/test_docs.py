@@ -40,6 +40,13 @@ def test_cli_page_is_in_step():
     assert page.read_text("utf-8") == made, "run: python scripts/cli_page.py > docs/reference/cli.md"
 
 
+def test_rest_page_is_in_step():
+    pytest.importorskip("fastapi", reason="needs hepacalc[server]", exc_type=ImportError)
+    page = ROOT / "docs" / "reference" / "rest.md"
+    made = runpy.run_path(str(ROOT / "scripts" / "rest_page.py"))["page"]()
+    assert page.read_text("utf-8") == made, "run: python scripts/rest_page.py > docs/reference/rest.md"
+
+
 def test_error_table_is_in_step():
     page = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
     rows = {cells[0]: cells[1:] for cells in _cells(page) if re.fullmatch(r"[A-Z]+-\d\d", cells[0])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 COOKIE = "hepacalc"
+_ID = re.compile(r"[0-9a-f]{32}")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -115,10 +117,11 @@ def require_csrf(request: Request, who: Identity, given: str) -> None:
 
 
 def note(request: Request, action: str, object_id: str = "", outcome: str = "ok") -> None:
-    """Write a line of the audit log about a request."""
+    """Write a line of the audit log about a request; an object that is none of our ids is not written down."""
     who: Identity | None = getattr(request.state, "identity", None)
     audit.note(
-        site_of(request).engine, action, user_id=who.user_id if who else None, object_id=object_id, outcome=outcome,
+        site_of(request).engine, action, user_id=who.user_id if who else None,
+        object_id=object_id if _ID.fullmatch(object_id) else "", outcome=outcome,
         address=address_of(request), request_id=getattr(request.state, "request_id", ""),
     )  # fmt: skip
 

@@ -40,7 +40,7 @@ from hepacalc.server.web import error_page, redirect_to_sign_in
 from hepacalc.server.work import Site
 from hepacalc.server.worker import open_site
 
-__all__ = ["make_app", "run_web"]
+__all__ = ["documented_app", "make_app", "run_web", "server_config"]
 
 ROUTERS = (
     health.router,
@@ -67,6 +67,18 @@ DESCRIPTION = (
 )
 
 
+def documented_app() -> FastAPI:
+    """Return an application that answers nothing, for its OpenAPI document only."""
+    app = FastAPI(title=TITLE, description=DESCRIPTION)
+    _include(app)
+    return app
+
+
+def _include(app: FastAPI) -> None:
+    for router in ROUTERS:
+        app.include_router(router)
+
+
 def make_app(site: Site) -> FastAPI:
     """Return the ASGI application of a deployment."""
     from hepacalc import __version__
@@ -77,8 +89,7 @@ def make_app(site: Site) -> FastAPI:
     )  # fmt: skip
     app.state.site = site
     app.state.metrics = Metrics(site.engine, site.settings)
-    for router in ROUTERS:
-        app.include_router(router)
+    _include(app)
     app.add_api_route("/static/{name}.css", _report_style, include_in_schema=False)
     static = resources.files("hepacalc.server") / "static"
     app.mount("/static", StaticFiles(directory=str(static)), name="static")

@@ -7,18 +7,19 @@ nothing from a browser ever decides which address is asked.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import secrets
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
-from authlib.jose import JsonWebKey, JsonWebToken
-from authlib.jose.errors import JoseError
+from authlib.common.errors import AuthlibBaseError
 from fastapi import APIRouter, Query, Request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
 from starlette.responses import RedirectResponse, Response
 
 from hepacalc.server.access import note, site_of
@@ -40,12 +41,11 @@ class Provider:
 
     Args:
         settings: issuer, client, roles.
-        client: that asks it; one is made when None.
+        transport: that asks it; over the network when None.
     """
 
-    def __init__(self, settings: Oidc, client: httpx.Client | None = None) -> None:
-        self._settings = settings
-        self._client = client or httpx.Client(timeout=WAIT_S, follow_redirects=False)
+    def __init__(self, settings: Oidc, transport: httpx.BaseTransport | None = None) -> None:
+        self._settings, self._transport = settings, transport
         self._document: dict[str, Any] = {}
 
     def begin(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
@@ -54,12 +54,10 @@ class Provider:
         Raises:
             Unavailable: the provider does not answer.
         """
-        asked = {
-            "response_type": "code", "client_id": self._settings.client_id, "redirect_uri": redirect_uri,
-            "scope": "openid profile", "state": state, "nonce": nonce, "code_challenge_method": "S256",
-            "code_challenge": _challenge(verifier),
-        }  # fmt: skip
-        return f"{self._endpoint('authorization_endpoint')}?{urlencode(asked)}"
+        endpoint = self._endpoint("authorization_endpoint")
+        with self._client(redirect_uri) as client:
+            address, _ = client.create_authorization_url(endpoint, state, code_verifier=verifier, nonce=nonce)
+        return str(address)
 
     def claims(self, code: str, redirect_uri: str, nonce: str, verifier: str) -> dict[str, Any]:
         """Return the claims of the ID token that a code stands for.
@@ -68,32 +66,34 @@ class Provider:
             NotSignedIn: the code or the token is not valid.
             Unavailable: the provider does not answer.
         """
-        told = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri,
-                "client_id": self._settings.client_id, "code_verifier": verifier}  # fmt: skip
-        if self._settings.client_secret_file:
-            told["client_secret"] = Path(self._settings.client_secret_file).read_text("utf-8").strip()
-        answer = self._ask("POST", self._endpoint("token_endpoint"), data=told)
-        keys = JsonWebKey.import_key_set(self._ask("GET", self._endpoint("jwks_uri")))
+        endpoint, keys = self._endpoint("token_endpoint"), self._ask(self._endpoint("jwks_uri"))
         try:
-            claims = JsonWebToken(_ALGORITHMS).decode(
-                str(answer.get("id_token", "")), keys,
-                claims_options={
-                    "iss": {"essential": True, "value": self._settings.issuer},
-                    "aud": {"essential": True, "value": self._settings.client_id},
-                    "exp": {"essential": True}, "sub": {"essential": True},
-                },
-            )  # fmt: skip
-            claims.validate(leeway=60)
-        except (JoseError, ValueError) as fault:
+            with self._client(redirect_uri) as client:
+                answer = client.fetch_token(endpoint, code=code, code_verifier=verifier)
+            token = jwt.decode(str(answer.get("id_token", "")), KeySet.import_key_set(keys), _ALGORITHMS)  # type: ignore[arg-type]
+            _registry(self._settings, nonce).validate(token.claims)
+        except httpx.HTTPError as fault:
+            raise Unavailable("the identity provider cannot be reached.", hint="Try again later.") from fault
+        except (JoseError, AuthlibBaseError, ValueError) as fault:
             raise NotSignedIn("the provider's token is not valid.", hint="Sign in again.") from fault
-        if not hmac.compare_digest(str(claims.get("nonce", "")), nonce):
-            raise NotSignedIn("the provider's token is of another sign-in.", hint="Sign in again.")
-        return dict(claims)
+        return dict(token.claims)
+
+    def _client(self, redirect_uri: str) -> Any:
+        from authlib.integrations.httpx_client import OAuth2Client
+
+        secret = self._settings.client_secret_file
+        return OAuth2Client(
+            client_id=self._settings.client_id,
+            client_secret=Path(secret).read_text("utf-8").strip() if secret else None,
+            token_endpoint_auth_method="client_secret_post" if secret else "none",
+            scope="openid profile", redirect_uri=redirect_uri, code_challenge_method="S256",
+            transport=self._transport, timeout=WAIT_S,
+        )  # fmt: skip
 
     def _endpoint(self, name: str) -> str:
         if not self._document:
             address = f"{self._settings.issuer.rstrip('/')}/.well-known/openid-configuration"
-            found = self._ask("GET", address)
+            found = self._ask(address)
             if found.get("issuer") != self._settings.issuer:
                 raise Unavailable("the identity provider calls itself by another name.", hint="Correct oidc.issuer.")
             self._document = found
@@ -103,16 +103,27 @@ class Provider:
             raise Unavailable(f"the identity provider has no usable {name}.", hint="Correct oidc.issuer.")
         return endpoint
 
-    def _ask(self, method: str, address: str, **more: Any) -> dict[str, Any]:
+    def _ask(self, address: str) -> dict[str, Any]:
         try:
-            answer = self._client.request(method, address, **more)
-            if answer.status_code == 400:
-                raise NotSignedIn("the provider did not accept the sign-in.", hint="Sign in again.")
+            with httpx.Client(transport=self._transport, timeout=WAIT_S, follow_redirects=False) as client:
+                answer = client.get(address)
             answer.raise_for_status()
             found: dict[str, Any] = answer.json()
         except (httpx.HTTPError, json.JSONDecodeError) as fault:
             raise Unavailable("the identity provider cannot be reached.", hint="Try again later.") from fault
         return found
+
+
+def _registry(settings: Oidc, nonce: str) -> jwt.JWTClaimsRegistry:
+    """Return what the claims of an ID token have to be (OpenID Connect Core 3.1.3.7)."""
+    return jwt.JWTClaimsRegistry(
+        leeway=60,
+        iss={"essential": True, "value": settings.issuer},
+        aud={"essential": True, "value": settings.client_id},
+        nonce={"essential": True, "value": nonce},
+        sub={"essential": True},
+        exp={"essential": True},
+    )
 
 
 def role_of(claims: dict[str, Any], settings: Oidc) -> str:
@@ -184,7 +195,3 @@ def _redirect(request: Request) -> str:
     settings = site_of(request).settings
     base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
     return f"{base}/oidc/callback"
-
-
-def _challenge(verifier: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

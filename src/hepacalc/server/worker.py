@@ -27,6 +27,8 @@ from hepacalc.server.work import Kind, Site, kind_of
 
 __all__ = ["error_of", "open_site", "run_job", "run_worker", "work"]
 
+COMMAND = [sys.executable, "-m", "hepacalc.server.child"]
+"""The process of a job."""
 POLL_S = 0.5
 _LOG = logging.getLogger("hepacalc.server.worker")
 _LONGEST_WAIT_S = 300.0
@@ -125,7 +127,7 @@ def _in_process(site: Site, job: Job, kind: Kind, out: Path) -> dict[str, Any]:
     temporary = out / "tmp"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "hepacalc.server.child"],
+        COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
