@@ -94,7 +94,7 @@ def waited(site: Site) -> None:
 
 
 def settings_of(folder: Path, *, quiet_s: float = 0.5, **node: Any) -> Settings:
-    told = {"port": free_port(), "peers": PEERS, "timeout_s": 5.0, **node}
+    told = {"port": free_port(), "peers": PEERS, "timeout_s": 30.0, **node}
     return Settings(folder.absolute(), quiet_s=quiet_s, node=told)
 
 

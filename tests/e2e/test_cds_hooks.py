@@ -160,7 +160,7 @@ def test_finding_doubt_and_next_step(world: World):
     for card in (first, *steps):
         check_card(card)
     assert "calcified lesions in the liver" in first["summary"]
-    assert "90 % bands" in first["detail"]
+    assert "In brackets: 90 % bands" in first["detail"]
     assert "not a diagnosis" in first["detail"]
     assert "There is a later imaging report, of 2026-03-04" in first["detail"], "the scan is of 2024"
     assert steps
@@ -185,7 +185,7 @@ OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "
     ({"conditions": {"resourceType": "Bundle", "entry": [{"resource": OUTCOME}]}}, "Only a part of diagnoses"),
     ({"conditions": bundle(link=[{"relation": "next", "url": "x"}])}, "Only a part of diagnoses"),
     ({"reports": [1, 2]}, "imaging reports came in a form"),
-    ({"labs": {"resourceType": "Bundle", "entry": "x"}}, "90 % bands"),
+    ({"labs": {"resourceType": "Bundle", "entry": "x"}}, "In brackets: 90 % bands"),
 ])  # fmt: skip
 def test_what_was_not_sent_is_said(world: World, changes: dict[str, Any], words: str):
     first, *_ = world.cards(hook(prefetch=prefetch(**changes)))

@@ -121,7 +121,10 @@ def test_a_peer_that_refuses_is_said_on_the_study(server: Server, tmp_path: Path
     settings = scenes.settings_of(tmp_path / "data", send_to=["WRONG"], peers=peers, ae_title="STRANGER")
     site = open_site(settings)
     scenes.hold(site, tmp_path)
-    scenes.run_due(site, "send")
+    for _ in range(site.settings.limits.tries):
+        assert rows(site, jobs, jobs.c.state == "failed") == [], "not given up at once"
+        scenes.waited(site)
+        assert scenes.run_due(site, "send") == 1
     (job,) = rows(site, jobs, jobs.c.kind == "send")
     (study,) = rows(site, studies)
     assert (job["state"], job["error_code"], study["state"]) == ("failed", "SRV-10", "assessed")
@@ -164,6 +167,7 @@ def test_a_study_comes_and_its_priors_are_fetched(server: Server, tmp_path: Path
             (found,) = json.loads(answer.read())
         put(f"{server.http}/modalities/client/store", [found], "POST")
         node.work("intake", "priors", "fetch")
+        assert [(j["kind"], j["error"]) for j in rows(node.site, jobs, jobs.c.state == "failed")] == []
         assert [j["result"] for j in rows(node.site, jobs, jobs.c.kind == "priors")] == [{"found": 1}]
         held = {row["uid"]: row for row in rows(node.site, studies)}
         assert set(held) == {scenes.uid_of(new[0], "StudyInstanceUID"), scenes.uid_of(older[0], "StudyInstanceUID")}

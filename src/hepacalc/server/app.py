@@ -36,6 +36,7 @@ from hepacalc.server.metrics import Metrics
 from hepacalc.server.middleware import Guard, problem
 from hepacalc.server.node_settings import read_node
 from hepacalc.server.settings import Settings
+from hepacalc.server.stored import warm
 from hepacalc.server.web import error_page, redirect_to_sign_in
 from hepacalc.server.work import Site
 from hepacalc.server.worker import open_site
@@ -149,7 +150,9 @@ def _wants_page(request: Request) -> bool:
 
 def run_web(settings: Settings, _name: str, stopped: Callable[[], bool], descriptor: int) -> None:
     """Be the web process of the tree, see ``supervisor.py``."""
-    server = uvicorn.Server(server_config(make_app(open_site(settings)), settings, descriptor))
+    site = open_site(settings)
+    server = uvicorn.Server(server_config(make_app(site), settings, descriptor))
+    threading.Thread(target=warm, args=(site,), daemon=True).start()
     threading.Thread(target=_end_when, args=(server, stopped), daemon=True).start()
     server.run()
 

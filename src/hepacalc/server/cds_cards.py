@@ -88,10 +88,10 @@ def _finding(matter: Matter) -> dict[str, Any]:
         found = summary(matter.assessment)
         headline = found.headline
         detail += [say("scan", day=matter.study_day or say("unknown-day")), *found.limits[:3]]
-    detail = [headline, *([flags] if reasoning.plan.flags else []), f"**{say('causes')}** {causes}", *detail]
+    detail = [headline, *([flags] if reasoning.plan.flags else []), f"**{causes}** {say('bands')}", *detail]
     questions = sorted(reasoning.plan.questions, key=lambda one: not one.for_stop)[:MOST_QUESTIONS]
     if questions:
-        detail.append(f"**{say('open-questions')}** " + "; ".join(said(one.text) for one in questions))
+        detail.append(f"**{say('open-questions')}** " + " ".join(said(one.text) for one in questions))
     detail += _unseen(matter)
     urgencies = {flag.urgency for flag in reasoning.plan.flags}
     indicator = next((_INDICATOR[one] for one in ("emergency", "urgent") if one in urgencies), "info")
@@ -149,7 +149,6 @@ def _address(address: str) -> str:
 
 def _request(matter: Matter, item: PlanItem) -> dict[str, Any]:
     """Return the order that a step amounts to: a draft, which a person signs or not."""
-    action = dict(item.action).get("en", "")
     names = {test.test: said(test.name) for test in matter.reasoning.plan.tests}
     return {
         "resourceType": "ServiceRequest",
@@ -157,11 +156,11 @@ def _request(matter: Matter, item: PlanItem) -> dict[str, Any]:
         "status": "draft",
         "intent": "proposal",
         "priority": _PRIORITY[item.urgency],
-        "code": concept(own(item.rule, action), said(item.action)),
+        "code": concept(own(item.rule, dict(item.modality).get("en", "")), said(item.modality)),
         "orderDetail": [concept(own(test, test), names.get(test, test)) for test in item.tests],
         "subject": {"reference": f"Patient/{matter.patient_id}"},
         **({"occurrencePeriod": {"start": item.due[0], "end": item.due[1]}} if item.due else {}),
-        "reasonCode": [{"text": said(one)} for one in item.because] or [{"text": said(item.action)}],
+        "reasonCode": [{"text": said(one)} for one in (item.action, *item.because)],
         "note": [{"text": f"{said(item.interval)} {say('disclaimer')}"}],
     }
 

@@ -15,7 +15,7 @@ PHRASES: dict[str, tuple[str, str]] = {
     "form": ("A question about calcification in the liver was asked without a scan.", "曾就肝脏钙化提出无扫描咨询。"),
     "scan": ("CT of {day}, measured by hepacalc.", "{day} 的CT，由hepacalc测量。"),
     "unknown-day": ("an unknown day", "日期不详"),
-    "causes": ("What it may be, with 90 % bands:", "可能的原因（含90%区间）："),
+    "bands": ("In brackets: 90 % bands.", "括号内为90%区间。"),
     "open-questions": ("Not known, and would change the plan:", "尚不清楚、会改变计划的问题："),
     "unseen": ("What this answer does not rest on:", "本答复未依据的内容："),
     "prefetch.missing": ("{what} were not sent.", "未收到{what}。"),
