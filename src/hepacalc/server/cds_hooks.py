@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from sqlalchemy import insert, select, update
 from starlette.exceptions import HTTPException
@@ -27,6 +26,7 @@ from hepacalc.server.cds_settings import read_cds
 from hepacalc.server.database import now, reading, writing
 from hepacalc.server.days import today
 from hepacalc.server.faults import NotThere
+from hepacalc.server.filing import plain
 from hepacalc.server.stored import knowledge_of, record_of
 from hepacalc.server.tables import cds_cards, studies
 from hepacalc.server.work.storing import latest_facts
@@ -91,7 +91,7 @@ class Outcome(_Message):
 
     card: str = Field(max_length=64)
     outcome: Literal["accepted", "overridden"]
-    outcome_timestamp: datetime.datetime
+    outcome_timestamp: AwareDatetime
     accepted_suggestions: list[Chosen] | None = Field(default=None, max_length=20)
     override_reason: OverrideReason | None = None
 
@@ -160,7 +160,7 @@ def _study(request: Request, who: Identity, person: dict[str, Any], system: str)
     listed = person.get("identifier")
     numbers = {
         one["value"] for one in (listed if isinstance(listed, list) else [])
-        if isinstance(one, dict) and isinstance(one.get("value"), str) and system in ("", one.get("system"))
+        if isinstance(one, dict) and isinstance(one.get("value"), str) and one["value"].isprintable() and system in ("", one.get("system"))
     }  # fmt: skip
     born = person.get("birthDate") if isinstance(person.get("birthDate"), str) else ""
     day = (born or "").replace("-", "")
@@ -223,8 +223,8 @@ def feedback(request: Request, who: Asker, service: str, told: Feedback) -> Resp
             values = {
                 "outcome": one.outcome,
                 "decided": one.outcome_timestamp.timestamp(),
-                "reason": code[:40] if isinstance(code, str) else "",
-                "comment": (why.user_comment or "")[:4000] if why else "",
+                "reason": plain(code, 40) if isinstance(code, str) else "",
+                "comment": plain(why.user_comment or "", 4000) if why else "",
             }
             connection.execute(
                 update(cds_cards)

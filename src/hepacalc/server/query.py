@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
 
 from hepacalc.server.tables import instances, studies
 
@@ -153,9 +153,12 @@ def _count(connection: Connection, level: Level, rows: list[dict[str, Any]]) -> 
 
 def _where(level: Level, wanted: Mapping[str, str]) -> list[ColumnElement[bool]]:
     columns = {**_STUDY, **({} if level == "STUDY" else _SERIES), **(_IMAGE if level == "IMAGE" else {})}
-    out = []
+    out: list[ColumnElement[bool]] = []
     for keyword, value in wanted.items():
         if value in ("", "*"):
+            continue
+        if not value.isprintable():  # control characters are in no attribute, and PostgreSQL refuses NUL
+            out.append(false())
             continue
         if keyword in columns:
             out.append(_matches(keyword, columns[keyword], value))
@@ -175,7 +178,7 @@ def _matches(keyword: str, column: Any, value: str) -> ColumnElement[bool]:
         found: ColumnElement[bool] = column.in_(_listed(value))
     elif keyword in _NUMBERS:
         number = value.strip()
-        found = column == int(number) if re.fullmatch(r"-?\d{1,9}", number) else column.is_(None) & column.is_not(None)
+        found = column == int(number) if re.fullmatch(r"-?\d{1,9}", number) else false()
     elif keyword in _RANGES and "-" in value:
         first, _, last = value.partition("-")
         found = column != ""
