@@ -8,14 +8,14 @@ from typing import Any
 INTRO = """# REST
 
 The whole of it is at `/api/openapi.json` of a running server (OpenAPI 3.1). Send an API token (Account, *New token*) as
-`Authorization: Bearer hc_...`. Errors are problem documents (RFC 9457) with a `code` of [errors](errors.md) and a `hint`;
-codes that begin with `SRV` are the server's own. Changing requests answer 202 with a `job_id` where work is queued.
-[How to serve](../howto/serve.md).
+`Authorization: Bearer hc_...`. Errors are problem documents (RFC 9457) with a `code` of [errors](errors.md) and a
+`hint`; codes that begin with `SRV` are the server's own. Requests that queue
+work answer 202 with a `job_id`. [How to serve](../howto/serve.md).
 
 <!-- not run: needs a server -->
 ```sh
-curl -H "Authorization: Bearer $TOKEN" -H "Idempotency-Key: $(uuidgen)" -F files=@study.zip http://127.0.0.1:8042/api/uploads
-curl -N -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8042/api/jobs/JOB/events
+curl -H "Authorization: Bearer $TOKEN" -H "Idempotency-Key: $(uuidgen)" -F files=@study.zip "$SERVER"/api/uploads
+curl -N -H "Authorization: Bearer $TOKEN" "$SERVER"/api/jobs/JOB/events
 ```
 
 | SRV | HTTP | what |

@@ -57,10 +57,10 @@ def zip_bytes(files: dict[str, bytes]) -> bytes:
 class Running:
     """A server that runs, and how tests talk to it."""
 
-    def __init__(self, site: Any, base: str) -> None:
+    def __init__(self, site: Any, app: Any, base: str) -> None:
         import httpx
 
-        self.site, self.base, self._http = site, base, httpx
+        self.site, self.app, self.base, self._http = site, app, base, httpx
         self._clients: list[Any] = []
 
     def wait(self) -> None:

@@ -37,10 +37,11 @@ def serving(settings: Settings) -> Iterator[Running]:
     ):  # fmt: skip
         add_user(site.engine, name, role, password=PASSWORD, team=team)
     listener = socket.create_server(("127.0.0.1", 0))
-    runner = uvicorn.Server(server_config(make_app(site), settings, listener.fileno()))
+    app = make_app(site)
+    runner = uvicorn.Server(server_config(app, settings, listener.fileno()))
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
-    running = Running(site, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    running = Running(site, app, f"http://127.0.0.1:{listener.getsockname()[1]}")
     try:
         running.wait()
         yield running

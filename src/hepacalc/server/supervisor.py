@@ -22,6 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hepacalc.server.faults import Unavailable
 from hepacalc.server.jobs import release
 from hepacalc.server.logs import set_up_logs
 from hepacalc.server.node_settings import read_node
@@ -99,16 +100,22 @@ class Supervisor:
                 child.failures = 0
             return
         if child.process is not None:
-            _LOG.warning("process ended", extra={"process": child.name, "status": child.process.returncode})
+            _LOG.warning("process ended", extra={"child": child.name, "status": child.process.returncode})
             child.failures += 1
             child.not_before = time.monotonic() + min(0.2 * 2**child.failures, _LONGEST_WAIT_S)
             _close(child.process)
             child.process = None
             if child.role == "worker":
-                # its jobs need not wait for their lease to end
-                release(self.site.engine, child.name)
+                self._release(child.name)
         if time.monotonic() >= child.not_before:
             self._start(child)
+
+    def _release(self, worker: str) -> None:
+        """Give back the jobs of a dead worker, which then need not wait for their lease to end."""
+        try:
+            release(self.site.engine, worker)
+        except Unavailable as error:
+            _LOG.warning("database unavailable", extra={"code": error.code})
 
     def _start(self, child: _Child) -> None:
         descriptor = self.listener.fileno() if child.role == "web" else -1
@@ -124,7 +131,7 @@ class Supervisor:
             child.process.stdin.write(json.dumps(told).encode() + b"\n")
             child.process.stdin.flush()
         except OSError:
-            _LOG.warning("process did not start", extra={"process": child.name})
+            _LOG.warning("process did not start", extra={"child": child.name})
 
     def _end_all(self) -> None:
         living = [c.process for c in self._children if c.process is not None]

@@ -134,7 +134,8 @@ terms = Table(
     "terms",
     metadata,
     Column("study_id", String(32), ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
-    Column("term", String(80), primary_key=True),
+    # by code points, so that the words with one beginning stand together
+    Column("term", String(80).with_variant(String(80, collation="C"), "postgresql"), primary_key=True),
     Index("terms_term", "term", "study_id"),
 )
 
