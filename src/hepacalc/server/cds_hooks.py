@@ -89,7 +89,7 @@ class OverrideReason(_Message):
 class Outcome(_Message):
     """What became of one card (CDS Hooks 2.0, "Feedback")."""
 
-    card: str = Field(max_length=64)
+    card: str = Field(max_length=64, pattern=r"^[!-~]+$")
     outcome: Literal["accepted", "overridden"]
     outcome_timestamp: AwareDatetime
     accepted_suggestions: list[Chosen] | None = Field(default=None, max_length=20)
@@ -159,9 +159,10 @@ def _study(request: Request, who: Identity, person: dict[str, Any], system: str)
     """Return the latest assessed study of a patient; None when none is certainly of this one."""
     listed = person.get("identifier")
     numbers = {
-        one["value"] for one in (listed if isinstance(listed, list) else [])
-        if isinstance(one, dict) and isinstance(one.get("value"), str) and one["value"].isprintable() and system in ("", one.get("system"))
-    }  # fmt: skip
+        one["value"]
+        for one in (listed if isinstance(listed, list) else [])
+        if isinstance(one, dict) and system in ("", one.get("system")) and _is_number(one.get("value"))
+    }
     born = person.get("birthDate") if isinstance(person.get("birthDate"), str) else ""
     day = (born or "").replace("-", "")
     wanted = select(studies).where(
@@ -175,6 +176,10 @@ def _study(request: Request, who: Identity, person: dict[str, Any], system: str)
             if same and row["patient_id"]:
                 return row
     return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 80 and value.isprintable()
 
 
 def _matter(request: Request, who: Identity, row: Any, told: Told, patient_id: str) -> Matter:
