@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +151,7 @@ def test_only_the_newest_assessment_is_sent(server: Server, tmp_path: Path):
     site.engine.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["ORTHANC", "web"])
 def test_a_study_comes_and_its_priors_are_fetched(server: Server, tmp_path: Path, way: str):
     number = f"PRIOR-{way}"
@@ -196,6 +198,8 @@ def test_priors_are_of_the_same_patient_and_earlier():
 
 
 def certificate(folder: Path) -> dict[str, str]:
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl, which is not installed")
     key, made = folder / "key.pem", folder / "cert.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", made, "-days", "2",
@@ -252,6 +256,7 @@ def ended() -> Iterator[list[subprocess.Popen[bytes]]]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, ended: list[subprocess.Popen[bytes]]):
     pynetdicom = pytest.importorskip("pynetdicom")
     node = {"port": scenes.free_port(), "peers": scenes.PEERS}
