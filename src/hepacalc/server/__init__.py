@@ -24,7 +24,7 @@ Each may be killed at any instant.
 
     dimse.py      the DICOM node's process (guarded.py: its limits); dimse_client.py, archives.py: speaking to others
     outgoing.py   what is queued for others: kinds `send`, `priors` and `fetch` of work/
-    dicomweb.py   QIDO-RS, WADO-RS, STOW-RS; query.py finds for it and for C-FIND; dicom_reading.py reads files apart
+    dicomweb.py   QIDO-RS, WADO-RS; dicomweb_store.py STOW-RS; query.py finds, also for C-FIND; dicom_reading.py reads
     cds_hooks.py  CDS Hooks; cds_prefetch.py reads what a record system sends, cds_cards.py words the answer
 
 What comes in is acknowledged once it is on disk and in the job table. ``intake`` files it: a row in ``studies``, one in

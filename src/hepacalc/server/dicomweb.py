@@ -10,11 +10,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from hepacalc.errors import HepacalcError
 from hepacalc.server import dicom_reading as reading_files
 from hepacalc.server.access import need, note, own, site_of
 from hepacalc.server.accounts import Identity
@@ -22,15 +20,13 @@ from hepacalc.server.database import reading
 from hepacalc.server.dicom_reading import NATIVE, Readers
 from hepacalc.server.faults import InvalidRequest, NotThere
 from hepacalc.server.media import EXPLICIT, Media, accepted, media_of, wants_stored
-from hepacalc.server.multipart import RelatedReader, boundary_of, new_boundary, related
+from hepacalc.server.multipart import new_boundary, related
 from hepacalc.server.query import MATCHED, Held, Level, find, held_instances
-from hepacalc.server.receive import Upload, receive
 
-__all__ = ["router"]
+__all__ = ["DICOM", "JSON", "UID", "base_of", "readers_of", "router"]
 
 router = APIRouter(prefix="/dicomweb", tags=["dicomweb"])
 Reader = Annotated[Identity, Depends(need("read", scope="dicomweb"))]
-Sender = Annotated[Identity, Depends(need("assess", scope="dicomweb"))]
 
 JSON = "application/dicom+json"
 DICOM = "application/dicom"
@@ -40,7 +36,7 @@ MOST_FRAMES, MOST_PARTS = 500, 5000
 _CHUNK = 2**20
 _METADATA_STEP = 40
 _SEEN_S = 300.0
-_UID = re.compile(r"[0-9.]{1,64}")
+UID = re.compile(r"[0-9.]{1,64}")
 
 
 def readers_of(request: Request) -> Readers:
@@ -108,19 +104,20 @@ def _search(request: Request, who: Identity, level: Level, **fixed: str) -> Resp
         else:
             warnings.append("fuzzymatching" if name == "fuzzymatching" else "an attribute is not matched")
     for name, value in fixed.items():
-        if not _UID.fullmatch(value):
+        if not UID.fullmatch(value):
             raise InvalidRequest(f"{name} is no UID.", hint="Digits and dots only.")
         wanted[name] = value
     limit = min(numbers["limit"] or USUAL_MATCHES, MOST_MATCHES)
     with reading(site_of(request).engine) as connection:
         rows = find(connection, level, wanted, own(who), limit=limit, offset=numbers["offset"])
     note(request, "dicomweb.search")
-    base = _base(request)
+    base = base_of(request)
     headers = {"warning": f'299 hepacalc "{"; ".join(sorted(set(warnings)))}"'} if warnings else {}
     return JSONResponse([_as_json(row, level, base) for row in rows], headers=headers, media_type=JSON)
 
 
-def _base(request: Request) -> str:
+def base_of(request: Request) -> str:
+    """Return the address of DICOMweb, as clients reach it."""
     return (site_of(request).settings.public_url or str(request.base_url)).rstrip("/") + "/dicomweb"
 
 
@@ -154,7 +151,7 @@ def _held(request: Request, who: Identity, study: str, series: str = "", instanc
         NotThere: nothing, or nothing that this user may see.
     """
     found: list[Held] = []
-    if all(_UID.fullmatch(uid) for uid in (study, series, instance) if uid):
+    if all(UID.fullmatch(uid) for uid in (study, series, instance) if uid):
         with reading(site_of(request).engine) as connection:
             found = held_instances(
                 connection, own(who), study=study, series=series, instance=instance, only_current=not instance
@@ -181,7 +178,7 @@ def _path(request: Request, one: Held) -> Path:
 
 
 def _url(request: Request, one: Held) -> str:
-    return f"{_base(request)}/studies/{one.study_uid}/series/{one.series_uid}/instances/{one.sop_uid}"
+    return f"{base_of(request)}/studies/{one.study_uid}/series/{one.series_uid}/instances/{one.sop_uid}"
 
 
 @router.get("/studies/{study}")
@@ -367,95 +364,3 @@ def _picture(request: Request, who: Identity, uids: tuple[str, str, str], frame:
         window = (float(numbers[1]), float(numbers[2]))
     told = (str(_path(request, one)), frame, window, size, "PNG" if kind == "image/png" else "JPEG")
     return Response(readers_of(request).call(reading_files.rendered_of, *told), media_type=kind)
-
-
-# ---------------------------------------------------------------- STOW-RS
-
-
-@router.post("/studies")
-async def store(request: Request, who: Sender) -> Response:
-    """Store instances (PS3.18 10.5): answered when they are on disk and in the job table."""
-    return await _store(request, who, "")
-
-
-@router.post("/studies/{study}")
-async def store_in_study(request: Request, who: Sender, study: str) -> Response:
-    """Store instances of one study."""
-    if not _UID.fullmatch(study):
-        raise InvalidRequest("the study is no UID.", hint="Digits and dots only.")
-    return await _store(request, who, study)
-
-
-async def _store(request: Request, who: Identity, study: str) -> Response:
-    try:
-        boundary = boundary_of(request.headers.get("content-type", ""), DICOM)
-    except InvalidRequest:
-        raise HTTPException(415) from None
-    site, base = site_of(request), _base(request)
-    stored: list[dict[str, str]] = []
-    failed: list[dict[str, str]] = []
-    try:
-        with receive(site.engine, site.settings, source="stow", user_id=who.user_id, team=who.team) as upload:
-            reader = RelatedReader(boundary, upload.begin)
-            try:
-                async for chunk in request.stream():
-                    if chunk:
-                        await run_in_threadpool(reader.write, chunk)
-                reader.close()
-            finally:
-                reader.abandon()
-            await run_in_threadpool(_look, request, upload, study, stored, failed)
-            if not stored:
-                raise _NothingStored
-    except _NothingStored:
-        return JSONResponse(_answer(base, stored, failed), 409, media_type=JSON)
-    request.app.state.metrics.received.labels("stow").inc(upload.bytes)
-    await run_in_threadpool(note, request, "dicomweb.store", upload.id)
-    return JSONResponse(_answer(base, stored, failed), 202 if failed else 200, media_type=JSON)
-
-
-class _NothingStored(Exception):
-    """None of the parts can be filed."""
-
-
-def _look(
-    request: Request, upload: Upload, study: str, stored: list[dict[str, str]], failed: list[dict[str, str]]
-) -> None:
-    """Sort what was received; what cannot be filed is removed."""
-    readers = readers_of(request)
-    for path in sorted(p for p in upload.folder.iterdir() if not p.name.startswith(".")):
-        try:
-            found = readers.call(reading_files.identity_of, str(path))
-        except HepacalcError:
-            found, reason = {}, "49152"  # C000: cannot understand
-        else:
-            whole = all(_UID.fullmatch(uid) for uid in found.values())
-            reason = "" if whole and study in ("", found["StudyInstanceUID"]) else "43264"  # A900: does not match
-        if reason:
-            path.unlink()
-            failed.append({**found, "reason": reason})
-        else:
-            stored.append(found)
-
-
-def _answer(base: str, stored: list[dict[str, str]], failed: list[dict[str, str]]) -> dict[str, Any]:
-    """Return the Store Instances Response Module (PS3.18 I)."""
-    out: dict[str, Any] = {}
-    uids = sorted({one["StudyInstanceUID"] for one in stored})
-    if len(uids) == 1:
-        out["00081190"] = {"vr": "UR", "Value": [f"{base}/studies/{uids[0]}"]}
-    if failed:
-        out["00081198"] = {"vr": "SQ", "Value": [
-            {**_reference(one), "00081197": {"vr": "US", "Value": [int(one["reason"])]}} for one in failed
-        ]}  # fmt: skip
-    if stored:
-        out["00081199"] = {"vr": "SQ", "Value": [
-            {**_reference(one),
-             "00081190": {"vr": "UR", "Value": [f"{base}/studies/{one['StudyInstanceUID']}"]}} for one in stored
-        ]}  # fmt: skip
-    return out
-
-
-def _reference(one: dict[str, str]) -> dict[str, Any]:
-    named = (("00081150", one.get("SOPClassUID", "")), ("00081155", one.get("SOPInstanceUID", "")))
-    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in named if _UID.fullmatch(uid)}
