@@ -19,6 +19,7 @@ USAGE = {
     "patient": "hepacalc patient PATIENT | --new | --fhir BUNDLE [options]",
     "evaluate": "hepacalc evaluate CASES [options]",
     "show": "hepacalc show FILE [options]",
+    "read-report": "hepacalc read-report FILE [options]",
     "serve": "hepacalc serve [options]",
     "doctor": "hepacalc doctor [options]",
     "knowledge check": "hepacalc knowledge check [options]",

@@ -28,8 +28,8 @@ What it may be and what to do next, with a scan or without one::
     hepacalc.write_explanation(answer, "out")  # or render_explanation(answer)
 
 The stages of that: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million patients),
-:func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. Names are loaded when first used, so
-the import is quick.
+:func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. What the text of an old report says:
+:func:`read_report`. Names are loaded when first used, so the import is quick.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from hepacalc.report.stored import read_stored
     from hepacalc.report.write import write_exports
     from hepacalc.report.writers import ExportContext, get_writers
+    from hepacalc.reports import ReportFindings, read_report
     from hepacalc.study import open_study
     from hepacalc.study.calibration_file import read_calibration
     from hepacalc.study.quality import assess_quality
@@ -121,6 +122,7 @@ __all__ = [
     "Phase",
     "QualityFinding",
     "Reasoning",
+    "ReportFindings",
     "Segment",
     "SeriesChoice",
     "Surroundings",
@@ -150,6 +152,7 @@ __all__ = [
     "read_calibration",
     "read_liver_mask",
     "read_patient_file",
+    "read_report",
     "read_stored",
     "render_explanation",
     "render_html",
@@ -199,6 +202,7 @@ _HOMES = {
     "report.stored": ("read_stored",),
     "report.write": ("write_exports",),
     "report.writers": ("ExportContext", "get_writers"),
+    "reports": ("ReportFindings", "read_report"),
     "study": ("open_study",),
     "study.calibration_file": ("read_calibration",),
     "study.quality": ("assess_quality",),

@@ -27,6 +27,7 @@ from hepacalc.cli_export import (
 )
 from hepacalc.cli_knowledge import knowledge
 from hepacalc.cli_patient import patient
+from hepacalc.cli_read_report import read_report
 from hepacalc.cli_serve import doctor, serve
 from hepacalc.cli_show import show
 from hepacalc.errors import UsageError
@@ -227,7 +228,7 @@ def phantom(
     write_line(f"Scan:  {scan}\nTruth: {out / 'truth.json'}")
 
 
-for command in (export, explain, patient, evaluate, show, serve, doctor):
+for command in (export, explain, patient, evaluate, show, read_report, serve, doctor):
     app.command()(command)
 app.add_typer(knowledge)
 

@@ -23,6 +23,7 @@ from hepacalc.reason.records import Change, Explanation, Finding, HarmProbabilit
 from hepacalc.reason.redflags import forbidden_tests
 from hepacalc.reason.situation import FactValue, Situation, situation
 from hepacalc.records import Assessment, Measured
+from hepacalc.report.words import obstacles
 
 __all__ = ["consult", "weigh"]
 
@@ -38,6 +39,14 @@ NOTHING_FOUND: Names = (
         "cannot show stands among the limits.",
     ),
     ("zh", "本次扫描未见肝内钙化，无需为此进一步检查；扫描的局限见报告。"),
+)
+UNJUDGED: Names = (
+    (
+        "en",
+        "No calcification was found, but this scan could not be judged (see the limits): it clears nothing, and the "
+        "plan is that of a patient without a scan.",
+    ),
+    ("zh", "未发现钙化，但本次扫描无法判读（见局限性）：不能据此排除任何情况，以下方案按未行扫描处理。"),
 )
 
 
@@ -59,6 +68,7 @@ def consult(
     Raises:
         InvalidPatient: a field of the patient that cannot be.
     """
+    is_unjudged = assessment is not None and bool(obstacles(assessment)[0])
     found = _weighed(patient, knowledge, today, assessment)
     said, combined, together = found.said, found.combined, found.together
     facts, labs = _facts(said, assessment), said.lab_values
@@ -70,17 +80,18 @@ def consult(
         test: [dict(words)["en"] for words in reasons]
         for test, reasons in forbidden_tests(situations, knowledge).items()
     }
+    done = _done(assessment)
     tests = next_tests(
         together[found.worst],
         knowledge,
         setting=said.setting.id,
-        options=[option_of(test) for test in knowledge.tests.values() if test.id not in _done(assessment)],
+        options=[option_of(test) for test in knowledge.tests.values() if is_unjudged or test.id not in done],
         forbidden=forbidden,
         found=combined.lesions[found.worst],
     )
     plan = make_plan(situations, knowledge, today=today.isoformat(), tests=tests)
-    if assessment is not None and not assessment.lesions:
-        plan = _nothing_found(plan, knowledge)
+    if assessment is not None and said.network == "adult" and not assessment.lesions:
+        plan = _unjudged(plan) if is_unjudged else _nothing_found(plan, knowledge)
     changes = what_would_change(together[found.worst], knowledge, setting=said.setting.id, most=6)
     return _reasoning(found, knowledge, plan, changes)
 
@@ -167,6 +178,11 @@ def _nothing_found(plan: Plan, knowledge: Knowledge) -> Plan:
     """Return the plan of a scan that shows no calcification: only what is judged apart from any focus stays."""
     items = tuple(item for item in plan.items if knowledge.rules[item.rule].beside)
     return replace(plan, flags=(), items=items, tests=(), stop=NOTHING_FOUND, questions=())
+
+
+def _unjudged(plan: Plan) -> Plan:
+    """Return the plan of a scan that shows no calcification and could not be judged: as without a scan, and no stop."""
+    return replace(plan, stop=(), notes=(UNJUDGED, *plan.notes))
 
 
 def _to_explain(k: int, combined: LesionDifferentials) -> list[str]:

@@ -15,7 +15,8 @@
     │   ├── InvalidPatient         IN-09   a field of the patient file is wrong or contradicts another
     │   ├── InvalidObject          IN-10   a DICOM object that is not what is wanted
     │   ├── InvalidAssessment      IN-11   a stored assessment is damaged or of another version
-    │   └── OtherStudy             IN-12   two things that belong to different studies or patients
+    │   ├── OtherStudy             IN-12   two things that belong to different studies or patients
+    │   └── InvalidReport          IN-16   a report, or a table of reports, cannot be read
     ├── GeometryError              where the voxels lie cannot be trusted
     │   ├── TooFewSlices           GEO-01
     │   ├── InconsistentSlices     GEO-02  sizes, orientations or positions disagree
@@ -58,6 +59,7 @@ __all__ = [
     "InvalidOverlay",
     "InvalidPatient",
     "InvalidPixelValues",
+    "InvalidReport",
     "KnowledgeError",
     "LiverError",
     "MeasurementError",
@@ -215,6 +217,12 @@ class OtherStudy(InputError):
     """
 
     code = "IN-12"
+
+
+class InvalidReport(InputError):
+    """The text of a report, or a table of reports, cannot be read, or does not say what is wanted of it."""
+
+    code = "IN-16"
 
 
 class GeometryError(HepacalcError):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from hepacalc.consult import consult
+from hepacalc.consult import UNJUDGED, consult
 from hepacalc.knowledge import load_knowledge
 from hepacalc.patient.read import read_patient
 from report_example import make_example
@@ -63,6 +63,25 @@ def test_a_clean_scan_asks_for_nothing_because_of_calcium(scan):
     assert not found.plan.tests
     assert "No calcification" in dict(found.plan.stop)["en"]
     assert all(KNOWLEDGE.rules[item.rule].beside for item in found.plan.items)
+
+
+JAUNDICE = "symptoms: {jaundice: yes}\n"
+
+
+@pytest.mark.parametrize("is_judged", [True, False])
+def test_a_scan_that_could_not_be_judged_drops_no_red_flag(scan, is_judged):
+    """A failed input was once planned like a clean scan: no red flags, tests or questions, and it said stop."""
+    clean = replace(scan, lesions=(), foci=())
+    clean = clean if is_judged else replace(clean, liver=replace(clean.liver, confidence=0.2))
+    found = consult(patient(JAUNDICE), KNOWLEDGE, today=TODAY, assessment=clean)
+    without = consult(patient(JAUNDICE), KNOWLEDGE, today=TODAY)
+    assert "symptoms" in {flag.flag for flag in without.plan.flags}
+    assert ("symptoms" in {flag.flag for flag in found.plan.flags}) is not is_judged
+    assert bool(found.plan.stop) is is_judged
+    assert (UNJUDGED in found.plan.notes) is not is_judged
+    if not is_judged:
+        assert found.plan.tests
+        assert found.plan.questions
 
 
 def test_a_test_that_was_just_done_is_not_proposed(scan):

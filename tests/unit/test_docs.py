@@ -94,7 +94,9 @@ def test_no_machine_paths():
 def test_constraints_cover_what_pyproject_asks_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = project["dependencies"] + extras["test"] + extras["bench"] + extras["dev"]
+    wanted = (
+        project["dependencies"] + extras["test"] + extras["bench"] + extras["dev"] + extras["docs"] + extras["release"]
+    )
     names = {_plain(re.split(r"[<>=\[ ]", want)[0]) for want in wanted} - {"hepacalc"}
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if not line.startswith("#"))

@@ -15,7 +15,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors", "geometry", "records"),
     ("foci", "knowledge"),
     ("reason", "followup"),
-    ("patient", "evaluate", "study", "liver", "report", "interop", "registry"),
+    ("patient", "evaluate", "study", "liver", "report", "reports", "interop", "registry"),
     ("phantom",),
     ("consult",),
     ("assess", "evaluate"),

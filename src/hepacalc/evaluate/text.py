@@ -1,6 +1,7 @@
 """Free text in small pieces: one spelling, clauses, and what is denied or doubted in them.
 
-Nothing here knows medicine: the words are in :mod:`hepacalc.evaluate.words`.
+Nothing here knows medicine: the words are in :mod:`hepacalc.evaluate.words`. What is denied or doubted is told by the
+engine that reads reports (:mod:`hepacalc.reports.assertion`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+
+from hepacalc.reports.assertion import context_of, is_denied, is_doubted
 
 __all__ = ["Segment", "is_unstated", "normalised", "segments"]
 
@@ -44,15 +47,11 @@ _NOT = re.compile(
     r"nor|negative for|neg for|ruled out|excluded|nothing)\b"
 )
 _STOP = re.compile(r"\b(except|apart from|other than|with|only|due to|because|causing)\b")
-_AFTER = re.compile(
-    r"^[a-z]*\W{0,3}(?:\w+\W{1,3}){0,2}?"
-    r"(absent|negative|neg|not seen|not found|not visible|none|excluded|ruled out|denied)\b"
+_OTHERS = re.compile(
+    r"\b(misread|mistaken|misdiagnosed|read as|treated as|thought|mimic\w*|resembl\w*|differential|family history|"
+    r"relative)\b"
 )
-_DOUBT = re.compile(
-    r"\b(suspect\w*|possibl\w*|probabl[ey]|suspicious|question(?:able|ed)|presum\w*|equivocal|misread|mistaken|"
-    r"misdiagnosed|read as|treated as|thought|suggest\w*|mimic\w*|resembl\w*|differential|likely|may|might|unclear|"
-    r"family history|relative)\b"
-)
+"""Said of somebody else, or wrongly."""
 
 
 @lru_cache(maxsize=4096)
@@ -90,21 +89,16 @@ class Segment:
 
     def denied(self, start: int, end: int) -> bool:
         """Return whether what stands from ``start`` to ``end`` of ``text`` is said not to be there."""
-        before = self.text[:start]
-        said = list(_NOT.finditer(before))
-        if said:
-            between = before[said[-1].end() :]
-            if len(between.split()) <= 6 and not _STOP.search(between):
-                return True
-        elif self.carried:
+        said = context_of(self.text, ())
+        if is_denied(said, start, end):
             return True
-        return bool(_AFTER.match(self.text[end:]))
+        return self.carried and not any(c.category == "neg_pre" and c.end <= start for c in said.main)
 
     def doubted(self, start: int, end: int) -> bool:
         """Return whether it is only suspected, or said of somebody else."""
         before = self.text[max(0, start - 40) : start]
         some = self.field in COUNTED and re.search(r"(^|[:,(] ?)\d{1,3} $", before)
-        return bool(some or _DOUBT.search(before) or "?" in self.text[end : end + 2])
+        return bool(some or _OTHERS.search(before)) or is_doubted(context_of(self.text, ()), start, end)
 
 
 def segments(text: str, field: str) -> list[Segment]:

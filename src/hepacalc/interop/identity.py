@@ -8,11 +8,12 @@ Exporting the same assessment twice gives the same objects, so an archive keeps 
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from dataclasses import dataclass
 
 from hepacalc.records import Assessment, Focus, Lesion
-from hepacalc.report.schema import document, document_json
+from hepacalc.report.schema import document
 
 __all__ = ["Tracking", "content_uid", "content_words", "derived_uid", "focus_tracking", "lesion_tracking"]
 
@@ -39,7 +40,9 @@ def derived_uid(*words: str) -> str:
 
 def content_words(assessment: Assessment) -> tuple[str, ...]:
     """Return what decides the content of every object of an assessment: what ``assessment.json`` says of it."""
-    return (hashlib.sha256(document_json(document(assessment)).encode()).hexdigest(),)
+    # the values of assessment.json without its line feeds: these take half the time of a segmentation
+    said = json.dumps(document(assessment), ensure_ascii=False, allow_nan=False)
+    return (hashlib.sha256(said.encode()).hexdigest(),)
 
 
 def content_uid(content: tuple[str, ...], *words: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import pydicom
 from hepacalc.errors import OtherStudy
 from hepacalc.liver.seg_file import is_segmentation
 from hepacalc.records import Volume
-from hepacalc.study.archive import is_zip, unpacked
-from hepacalc.study.guard import PARSER_ERRORS, quiet
+from hepacalc.study.archive import opened
+from hepacalc.study.guard import PARSER_ERRORS
 from hepacalc.study.slices import shown_uid
 
 __all__ = ["refuse_other_patient"]
@@ -35,11 +34,9 @@ def refuse_other_patient(path: Path, study: Path, volume: Volume) -> None:
     """
     if not path.is_file() or not is_segmentation(path) or not volume.sop_instance_uids:
         return
-    with quiet(), ExitStack() as stack:
+    with opened(study) as folder:
         given = _header(path)
-        if study.is_file() and is_zip(study):
-            study = stack.enter_context(unpacked(study))
-        image = _image_of(study, set(volume.sop_instance_uids))
+        image = _image_of(folder, set(volume.sop_instance_uids))
         if given is None or image is None:
             return
         ids = [str(one.get("PatientID") or "").strip() for one in (given, image)]

@@ -9,7 +9,18 @@ from textwrap import fill
 from hepacalc.errors import UsageError
 from hepacalc.knowledge.model import Block, Cause, CauseBlock, Knowledge, Source, Statement
 
-__all__ = ["cause_text", "find_cause", "source_text"]
+__all__ = [
+    "LARGEST",
+    "LEAST",
+    "STATUS",
+    "cause_text",
+    "find_cause",
+    "percent",
+    "share_band",
+    "short_state",
+    "source_text",
+    "sources_of",
+]
 
 WIDTH = 110
 LEAST = 0.03
@@ -93,7 +104,7 @@ def cause_text(knowledge: Knowledge, cause: Cause, language: str = "en") -> str:
         tests = [knowledge.tests[key].name[language] if key in knowledge.tests else key for key in cause.next_tests]
         lines += ["Next tests", fill(", ".join(tests), WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
     lines.append("Sources")
-    for key in _pointed(knowledge, cause):
+    for key in sources_of(knowledge, cause):
         lines.append(fill(source_text(knowledge.sources[key]), WIDTH, initial_indent="  ", subsequent_indent="      "))
     lines += ["", f"Knowledge {knowledge.version}. Without clinical review. Not a medical device, no diagnosis."]
     return "\n".join(lines)
@@ -104,22 +115,23 @@ def _prior(knowledge: Knowledge, cause: Cause, language: str) -> Iterator[str]:
     for setting in knowledge.settings.values():
         if cause.id in setting.prior:
             share = setting.prior[cause.id]
-            low, high = _band(share.share, share.ess)
+            low, high = share_band(share.share, share.ess)
             source = knowledge.sources.get(share.source)
             status = STATUS.get(source.status, source.status) if source else ""
-            band = f"{_percent(low)} - {_percent(high)}"
-            yield f"  {_percent(share.share):>8}  ({band:>19})  {setting.name[language]}: {share.source}, {status}"
+            band = f"{percent(low)} - {percent(high)}"
+            yield f"  {percent(share.share):>8}  ({band:>19})  {setting.name[language]}: {share.source}, {status}"
     yield ""
 
 
-def _band(share: float, ess: float) -> tuple[float, float]:
-    """5 and 95 % points of the Gamma law of a share (Wilson and Hilferty's cube, within 5 % from ess 1 on)."""
+def share_band(share: float, ess: float) -> tuple[float, float]:
+    """Return the 5 and 95 % points of the Gamma law of a share (Wilson and Hilferty: within 5 % from ess 1 on)."""
     ninth = 1 / (9 * ess)
     low, high = ((1 - ninth + side * 1.645 * ninth**0.5) ** 3 for side in (-1, 1))
     return max(0.0, share * low), min(1.0, share * high)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share as a percentage with two significant figures."""
     hundredth = 100 * share
     if hundredth >= 10:
         return f"{hundredth:.0f} %"
@@ -136,9 +148,9 @@ def _finding(block: Block, said: CauseBlock, language: str) -> Iterator[str]:
     shown = order[:LARGEST] if block.axes else [k for k in order if said.p[k] >= LEAST]
     for k in shown:
         name = block.state_names[block.states[k]][language]
-        yield f"    {_percent(float(said.p[k])):>8}  ({_percent(float(block.base[k]))})  {name}"
+        yield f"    {percent(float(said.p[k])):>8}  ({percent(float(block.base[k]))})  {name}"
     for count in said.counts:
-        states = {_short(state, count.states, block) for state in count.states}
+        states = {short_state(state, count.states, block) for state in count.states}
         told = ", ".join(sorted(states))
         yield fill(
             f"published: {count.n} of {count.N} had {told} ({count.source}, {STATUS.get(count.status, count.status)})",
@@ -148,8 +160,8 @@ def _finding(block: Block, said: CauseBlock, language: str) -> Iterator[str]:
         yield fill(f"note: {said.note}", WIDTH, initial_indent="              ", subsequent_indent="                ")
 
 
-def _short(state: str, states: tuple[str, ...], block: Block) -> str:
-    """Name only the axis that a count speaks of."""
+def short_state(state: str, states: tuple[str, ...], block: Block) -> str:
+    """Return a state, of a block with axes only the axis that a count speaks of."""
     if block.axes is None:
         return state
     parts = state.split("/")
@@ -168,7 +180,8 @@ def _statements(title: str, said: tuple[Statement, ...], language: str) -> Itera
         yield ""
 
 
-def _pointed(knowledge: Knowledge, cause: Cause) -> list[str]:
+def sources_of(knowledge: Knowledge, cause: Cause) -> list[str]:
+    """Return the ids of all sources that stand behind what is held of a cause, sorted."""
     found = [source for said in cause.findings.values() for source in said.sources]
     found += [source for one in (*cause.traps, *cause.management) for source in one.sources]
     found += [setting.prior[cause.id].source for setting in knowledge.settings.values() if cause.id in setting.prior]

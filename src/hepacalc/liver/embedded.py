@@ -43,10 +43,14 @@ FINE_MM = 2.0
 MARGIN_MM = 26.0
 SMALLEST_ML = 60.0
 LARGEST_ML = 6000.0
-LARGEST_SHARE = 0.55
+LARGEST_SHARE, LARGEST_SHARE_OF_PART = 0.55, 0.75
 CLOSED_RING = 0.93
 LEAST_TRUNK_ML = 1.0
 LEAST_MIRRORED_ML = 200.0
+CUT_CM2 = 60.0
+"""A side of the scan with more than this of the body in its last plane cuts it."""
+BEYOND = 16
+NOT_CUT = ((0, 0), (0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +176,15 @@ def _session(threads: int, weights: Path | None) -> Any:
 
 def _probability(coarse: F32, threads: int, weights: Path | None = None) -> F32:
     """Return the probability of liver on the 4 mm grid ``(z, y, x)`` (z up, y back, x left)."""
-    body = largest_component(ndimage.binary_opening(coarse > -300, iterations=1))
+    body = _body(coarse)
     out = np.zeros(coarse.shape, np.float32)
     if not body.any():
         return out
     box = ndimage.find_objects(body.astype(np.int8))[0]
     ys, xs = (slice(max(s.start - 2, 0), s.stop + 2) for s in box[1:])
     part = coarse[:, ys, xs]
+    beyond = _cut_sides(body)
+    part = np.pad(part, ((0, 0), *beyond), mode="edge")
     # the network wants (x to the right, y to the front, z up)
     ras = np.transpose(part[:, ::-1, ::-1], (2, 1, 0))
     scaled = (np.clip(ras, -200, 300) + 200) / 250
@@ -186,8 +192,28 @@ def _probability(coarse: F32, threads: int, weights: Path | None = None) -> F32:
     wide = np.pad(scaled, pad).astype(np.float32)[None, None]
     logit = _session(threads, weights).run(None, {"x": wide})[0][0, 0]
     nx, ny, nz = scaled.shape
-    out[:, ys, xs] = np.transpose(expit(logit[:nx, :ny, :nz]), (2, 1, 0))[:, ::-1, ::-1]
+    found = np.transpose(expit(logit[:nx, :ny, :nz]), (2, 1, 0))[:, ::-1, ::-1]
+    (front, back), (right, left) = beyond
+    out[:, ys, xs] = found[:, front : found.shape[1] - back, right : found.shape[2] - left]
     return out
+
+
+def _body(coarse: F32) -> NDArray[np.bool_]:
+    """Return the body on the 4 mm grid."""
+    return largest_component(ndimage.binary_opening(coarse > -300, iterations=1))
+
+
+def _cut_sides(body: NDArray[np.bool_]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return by how many voxels a body goes on beyond the scan at ``((front, back), (right, left))``.
+
+    To the network a side of the scan that cuts the body looks like skin, and liver is not expected there; with the
+    last plane repeated it sees tissue.
+    """
+    least = CUT_CM2 * 100 / COARSE_MM**2
+    front, back, right, left = (
+        BEYOND if np.count_nonzero(np.take(body, end, axis)) > least else 0 for axis in (1, 2) for end in (0, -1)
+    )
+    return (front, back), (right, left)
 
 
 def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
@@ -209,7 +235,9 @@ def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
             hint=hint,
         )
     share, ring = _context(start, coarse)
-    if share > LARGEST_SHARE or ring > CLOSED_RING:
+    # of a body that the scan cuts at a side, the liver fills more
+    largest = LARGEST_SHARE if _cut_sides(_body(coarse)) == NOT_CUT else LARGEST_SHARE_OF_PART
+    if share > largest or ring > CLOSED_RING:
         raise NoUsableLiver(
             f"a liver was wanted; what looks most like one fills {share:.0%} of the body's cross-section, with bone "
             f"around it in {ring:.0%} of all directions, as in no trunk.",
@@ -247,7 +275,7 @@ def _context(start: NDArray[np.bool_], coarse: F32) -> tuple[float, float]:
     The ring is the share of 36 directions from the middle of the body in which bone is met, the median over the
     planes with much of the mask: nearly 1 in a head, far less in a trunk.
     """
-    body = largest_component(ndimage.binary_opening(coarse > -300, iterations=1))
+    body = _body(coarse)
     planes = np.flatnonzero(start.sum((1, 2)) > 0.5 * start.sum((1, 2)).max())
     shares, rings = [], []
     for k in planes:

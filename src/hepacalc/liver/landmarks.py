@@ -27,7 +27,7 @@ F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 STEP_MM = 3.0
-_MARGIN_MM, _NEAR_MM = 24.0, 12.0
+_MARGIN_MM, _NEAR_MM = 24.0, 20.0
 _FAT_HU, _BILE_HU = -15.0, (-15.0, 28.0)
 _MOST_ABOVE_HU = 180.0
 _FINEST_MM = 1.3
@@ -73,23 +73,26 @@ class Landmarks:
 
     def lookup(self, array: F32, points_mm: F64, outside: float) -> F64:
         """Return the nearest values of a ``(z, y, x)`` array on the grid at LPS points ``(..., 3)``."""
-        where, inside = self._index(points_mm)
+        where, inside = self.index(points_mm[..., 0], points_mm[..., 1], points_mm[..., 2])
         return np.where(inside, array.ravel()[where], outside)
 
-    def lookup_tube(self, array: F32, points_mm: F64, is_dark: Mask) -> F64:
-        """Return the nearest values of a ``(2, z, y, x)`` array, 0 outside the grid; ``is_dark`` takes the second."""
-        where, inside = self._index(points_mm)
-        return np.where(inside, array.ravel()[where + is_dark * array[0].size], 0.0)
+    def index(self, *xyz_mm: NDArray[np.floating]) -> tuple[NDArray[np.int32], Mask]:
+        """Return the flat index of the voxel nearest to each place, and whether it lies in the grid.
 
-    def _index(self, points_mm: F64) -> tuple[NDArray[np.intp], Mask]:
+        Args:
+            xyz_mm: LPS x, y and z, arrays of one shape.
+        """
         start = self.geometry.affine[:3, 3]
-        shape = self.geometry.shape
-        axes = [np.rint((points_mm[..., 2 - k] - start[2 - k]) / STEP_MM).astype(np.int32) for k in range(3)]
-        inside = np.ones(axes[0].shape, bool)
-        for k, n in enumerate(shape):
-            inside &= (axes[k] >= 0) & (axes[k] < n)
-            np.clip(axes[k], 0, n - 1, out=axes[k])
-        return np.asarray((axes[0] * shape[1] + axes[1]) * shape[2] + axes[2], np.intp), inside
+        where = np.zeros(xyz_mm[0].shape, np.int32)
+        inside = np.ones(where.shape, bool)
+        for axis in (2, 1, 0):
+            n = self.geometry.shape[2 - axis]
+            # shifted by one, so that rounding towards zero rounds down
+            cell = (xyz_mm[axis] * (1 / STEP_MM) + (1.5 - start[axis] / STEP_MM)).astype(np.int32) - 1
+            inside &= cell.view(np.uint32) < n
+            where *= n
+            where += np.clip(cell, 0, n - 1)
+        return where, inside
 
 
 def find_landmarks(liver_mask: LiverMask, coverage: Coverage, volume: Volume | None) -> Landmarks:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hepacalc.liver.landmarks import Landmarks
 from hepacalc.liver.planes import Planes, Points
 
-__all__ = ["AFFECTED", "TERMS", "evidence", "fit_terms", "path"]
+__all__ = ["GROUPS", "TERMS", "evidence", "fit_terms", "path"]
 
 F64 = NDArray[np.float64]
 
@@ -25,16 +25,23 @@ _LINES: dict[str, tuple[tuple[str, ...], int, int]] = {
     "cava": (("confluence", "cava"), 0, 6),
 }
 TERMS = (*_LINES, "edge", "fissure", "shares", "gallbladder", "cleft", "hollow")
-AFFECTED = {
-    "confluence": TERMS,
-    "main": ("middle hepatic vein", "shares", "gallbladder"),
-    "right": ("right hepatic vein", "shares"),
-    "fissure": ("left hepatic vein", "left portal branch", "fissure", "shares", "cleft"),
-    "fork": ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow", "shares"),
-    "branches": ("right portal branch", "left portal branch", "portal trunk", "fissure", "shares"),
-    "levels": ("shares",),
-}
-"""Which terms change when a block of the anatomy moves."""
+GROUPS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("main",), ("middle hepatic vein", "gallbladder")),
+    (("right",), ("right hepatic vein",)),
+    (
+        ("fissure", "fork", "branches", "levels"),
+        (
+            "left hepatic vein",
+            "cleft",
+            "right portal branch",
+            "left portal branch",
+            "portal trunk",
+            "fissure",
+            "hollow",
+        ),
+    ),
+)  # fmt: skip
+"""Blocks of the anatomy and the terms that depend on no other block than these and the confluence."""
 # points 4 mm apart on one vessel are not independent
 _TUBE_WEIGHT = 0.55
 _CLEFT_WEIGHT = 3.0
@@ -45,10 +52,16 @@ _SHARES = {"left": (0.34, 0.08), "lateral": (0.18, 0.07), "posterior": (0.42, 0.
 
 def path(name: str, points: Points) -> F64:
     """Return sample points ``(n, k, 3)`` along a vessel of every anatomy, LPS mm."""
+    return np.stack(_line(name, points), axis=2)
+
+
+def _line(name: str, points: Points) -> list[F64]:
+    """Return x, y and z ``(n, k)`` of sample points along a vessel."""
     stops, _, count = _LINES[name]
-    t = ((np.arange(count) + 0.5) / count)[None, :, None]
-    stretches = [points[a][:, None] + t * (points[b] - points[a])[:, None] for a, b in itertools.pairwise(stops)]
-    return np.concatenate(stretches, axis=1)
+    t = (np.arange(count) + 0.5) / count
+    ends = [points[stop].T[:, :, None] for stop in stops]
+    stretches = [a + t * (b - a) for a, b in itertools.pairwise(ends)]
+    return list(np.concatenate(stretches, axis=2))
 
 
 def evidence(name: str, points: Points, signs: F64, marks: Landmarks) -> F64:
@@ -61,23 +74,24 @@ def evidence(name: str, points: Points, signs: F64, marks: Landmarks) -> F64:
         marks: what the scan shows.
     """
     which = _LINES[name][1]
-    line = path(name, points)
-    ratio = marks.lookup_tube(marks.cava_tube if name == "cava" else marks.tube, line, signs[:, which, None] < 0)
+    where, inside = marks.index(*_line(name, points))
+    tube = marks.cava_tube if name == "cava" else marks.tube
+    ratio = np.where(inside, tube.ravel()[where + (signs[:, which, None] < 0) * tube[0].size], np.float32(0))
     if name in ("cava", "portal trunk"):
-        return np.asarray(ratio.mean(axis=1))
-    depth = marks.lookup(marks.depth_mm, line, np.nan)
-    least = np.full(line.shape[1], 1.0)
+        return np.asarray(ratio.mean(axis=1), float)
+    depth = marks.depth_mm.ravel()[where]
+    least = np.full(where.shape[1], 1.0, np.float32)
     if which == 0:
         # near the cava the veins leave the outline of the liver
         least[:3] = -14.0
     else:
         # so do the portal branches, in the hilum and in the umbilical fissure
-        least[:] = -11.0
+        least[:] = -18.0
         if name == "right portal branch":
             least[3:] = 0.0
     beyond = np.clip((depth - least) / 5, -2.0, 0)
     ratio = np.where(beyond < 0, np.minimum(ratio, 0) + beyond, ratio)
-    return np.asarray(np.where(np.isnan(depth), 0.0, ratio).mean(axis=1))
+    return np.asarray(np.where(inside, ratio, 0.0).mean(axis=1), float)
 
 
 def fit_terms(

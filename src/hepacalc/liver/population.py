@@ -1,15 +1,16 @@
 """Many anatomies of one liver: drawn from what is usual, kept as far as the scan bears them out.
 
 A sequential Monte Carlo sampler with its own fixed seed moves a population of anatomies from broad priors to those
-whose veins lie on tubes of the scan. Where the scan shows nothing the population stays as wide as people are: that is
-the doubt that is reported.
+whose veins lie on tubes of the scan, wide tubes first, which are met from farther off. Where the scan shows nothing the
+population stays as wide as people are: that is the doubt that is reported.
 
-References: Del Moral et al. 2006, J R Stat Soc B 68:411 (sampler); Cotter et al. 2013, Stat Sci 28:424 (its moves).
+References: Del Moral et al. 2006, J R Stat Soc B 68:411 (sampler); Cotter et al. 2013, Stat Sci 28:424, and ter Braak
+2006, Stat Comput 16:239 (its moves).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from scipy.special import ndtr
 
 from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.landmarks import Landmarks
-from hepacalc.liver.likelihood import AFFECTED, TERMS, evidence, fit_terms
+from hepacalc.liver.likelihood import GROUPS, TERMS, evidence, fit_terms
 from hepacalc.liver.planes import BLOCKS, SEGMENTS, SIZE, Frame, Planes, Points, build, parts
 from hepacalc.records import Phase
 
@@ -25,16 +26,18 @@ __all__ = ["Population", "draw_population"]
 
 F64 = NDArray[np.float64]
 
-_RUNS, _FIRST, _TRIES, _KEPT, _SWEEPS = 3, 1100, 8, 220, 1
-_START = 0.06
-# share of moves that draw a block anew
-_ANEW = 0.2
+_FIRST, _TRIES, _KEPT, _SWEEPS = 1100, 8, 240, 12
+# how much the fit counts, and to what share it is that to the wide tubes, which are met from farther off
+_STAGES = ((0.10, 1.0), (0.25, 1.0), (0.50, 1.0), (0.50, 0.5), (0.80, 0.5), (0.80, 0.0), (1.0, 0.0), (1.0, 0.0))
+# share of moves along the difference of two other anatomies, and about how far for each of so many numbers
+_ALONG, _ALONG_REACH = 0.4, 2.38
 _PARTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("main",), ("middle hepatic vein", "gallbladder")),
     (("right",), ("right hepatic vein",)),
     (("fissure",), ("left hepatic vein", "cleft")),
     (("fork", "branches"), ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow")),
 )
+_ROOT = ((("confluence",), TERMS),)
 _VESSELS = TERMS[:7]
 _HELD_BY = {
     "main": ("middle hepatic vein",), "right": ("right hepatic vein",), "fissure": ("left portal branch",),
@@ -84,42 +87,37 @@ def draw_population(marks: Landmarks, coverage: Coverage, phase: Phase | None = 
         seed: of the sampler.
     """
     frame = Frame.of(marks, coverage)
-    runs = [_run(frame, marks, phase, np.random.default_rng([seed, k])) for k in range(_RUNS)]
-    rng = np.random.default_rng([seed, _RUNS])
-    # a run that found better fitting anatomies counts for more; by half, since its evidence is itself a guess
-    weight = np.repeat([0.5 * run[2] for run in runs], _KEPT)
-    pick = _picked(weight, _KEPT, rng)
-    state = np.concatenate([run[0] for run in runs])[pick]
-    signs = np.concatenate([run[1] for run in runs])[pick]
+    rng = np.random.default_rng(seed)
+    state, signs = _sampled(frame, marks, phase, rng)
     points, planes = build(state, frame)
     seen = {name: float(evidence(name, points, signs, marks).mean()) / marks.clarity for name in _VESSELS}
     return Population(points, _doubted(planes, seen, rng) if marks.liver_hu is not None else planes, seen, signs)
 
 
-def _run(frame: Frame, marks: Landmarks, phase: Phase | None, rng: np.random.Generator) -> tuple[F64, F64, float]:
-    """Return anatomies, signs of their veins, and the log evidence of one run of the sampler."""
+def _sampled(frame: Frame, marks: Landmarks, phase: Phase | None, rng: np.random.Generator) -> tuple[F64, F64]:
+    """Return anatomies and the signs of their veins."""
+    seen = {wide: replace(marks, tube=(1 - wide) * marks.tube + wide * marks.cava_tube) for _, wide in _STAGES}
+    power, wide = _STAGES[0]
     signs = _SIGNS[rng.choice(len(_SIGNS), _FIRST, p=_sign_chances(marks.liver_hu, phase))]
-    state, weight = _first(signs, frame, marks, rng)
-    found = float(np.log(np.mean(np.exp(weight - weight.max()))) + weight.max())
-    pick = _picked(weight, _KEPT, rng)
-    state, signs = state[pick], signs[pick]
-    terms = fit_terms(*build(state, frame), signs, marks)
-    power = _START
-    while power < 1.0:
-        fit = np.sum(list(terms.values()), axis=0)
-        step = _next_power(fit, power)
-        found += float(np.log(np.mean(np.exp((step - power) * (fit - fit.max())))) + (step - power) * fit.max())
-        pick = _picked((step - power) * fit, _KEPT, rng)
+    state, weight = _first(signs, frame, seen[wide], power, rng)
+    fit = np.zeros(len(state))
+    for number, (next_power, wide) in enumerate(_STAGES):
+        terms = fit_terms(*build(state, frame), signs, seen[wide])
+        if number:
+            weight = next_power * np.sum(list(terms.values()), axis=0) - power * fit
+        pick = _picked(weight, _KEPT, rng)
         state, signs, terms = state[pick], signs[pick], {name: value[pick] for name, value in terms.items()}
-        power = step
-        for _ in range(_SWEEPS):
-            for block in BLOCKS:
-                _move(block, state, signs, terms, frame, marks, power, rng)
-    return state, signs, found
+        power = next_power
+        for sweep in range(_SWEEPS):
+            _move(GROUPS, ("shares",), state, signs, terms, frame, seen[wide], power, rng)
+            if sweep % 2:
+                _move(_ROOT, (), state, signs, terms, frame, seen[wide], power, rng)
+        fit = np.sum(list(terms.values()), axis=0)
+    return state, signs
 
 
-def _first(signs: F64, frame: Frame, marks: Landmarks, rng: np.random.Generator) -> tuple[F64, F64]:
-    """Return anatomies drawn part by part at the first temperature, and their log weights.
+def _first(signs: F64, frame: Frame, marks: Landmarks, power: float, rng: np.random.Generator) -> tuple[F64, F64]:
+    """Return anatomies drawn part by part, the fit counting by ``power``, and their log weights.
 
     For every confluence some candidates of each part are tried, and one is drawn by how well its vessels fit.
     """
@@ -132,7 +130,7 @@ def _first(signs: F64, frame: Frame, marks: Landmarks, rng: np.random.Generator)
         for low, high in (BLOCKS[block] for block in blocks):
             tried[:, low:high] = rng.standard_normal((len(tried), high - low))
         fit = np.sum(list(fit_terms(*build(tried, frame), many, marks, names).values()), axis=0)
-        share = _START * fit.reshape(count, _TRIES)
+        share = power * fit.reshape(count, _TRIES)
         top = share.max(axis=1, keepdims=True)
         chance = np.exp(share - top)
         weight += top[:, 0] + np.log(chance.mean(axis=1))
@@ -140,7 +138,7 @@ def _first(signs: F64, frame: Frame, marks: Landmarks, rng: np.random.Generator)
         best = (chance < rng.random((count, 1))).sum(axis=1).clip(0, _TRIES - 1)
         state = tried.reshape(count, _TRIES, SIZE)[np.arange(count), best]
     rest = fit_terms(*build(state, frame), signs, marks, ("cava", "edge", "shares"))
-    return state, weight + _START * np.sum(list(rest.values()), axis=0)
+    return state, weight + power * np.sum(list(rest.values()), axis=0)
 
 
 def _picked(log_weight: F64, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -181,38 +179,56 @@ def _sign_chances(liver_hu: float | None, phase: Phase | None) -> F64:
     return np.asarray(trust * usual / usual.sum() + (1 - trust) * unknown)
 
 
-def _next_power(fit: F64, power: float) -> float:
-    """Return the next temperature: as high as leaves half of the population in effect."""
-
-    def effective(at: float) -> float:
-        weight = np.exp((at - power) * (fit - fit.max()))
-        return float(weight.sum() ** 2 / (weight**2).sum())
-
-    goal = 0.5 * _KEPT
-    if effective(1.0) >= goal:
-        return 1.0
-    low, high = power, 1.0
-    for _ in range(20):
-        middle = (low + high) / 2
-        low, high = (middle, high) if effective(middle) >= goal else (low, middle)
-    return max(low, power + 1e-3)
-
-
 def _move(
-    block: str, state: F64, signs: F64, terms: dict[str, F64], frame: Frame, marks: Landmarks, power: float,
-    rng: np.random.Generator,
+    groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...], together: tuple[str, ...], state: F64, signs: F64,
+    terms: dict[str, F64], frame: Frame, marks: Landmarks, power: float, rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    """Move one block of every anatomy by a step that keeps the prior, where the scan agrees; in place."""
-    low, high = BLOCKS[block]
-    reach = np.minimum((0.35 if power < 0.3 else 0.22) * np.exp(rng.normal(0, 0.6, (len(state), 1))), 1.0)
-    reach[rng.random(len(state)) < _ANEW] = 1.0
+    """Move one block of each group of every anatomy where the scan agrees; in place.
+
+    Each group is moved or left by its own terms; then all that moved stay or go back by the terms that they share.
+    """
+    count = len(state)
     moved = state.copy()
-    noise = rng.standard_normal((len(state), high - low))
-    moved[:, low:high] = np.sqrt(1 - reach**2) * state[:, low:high] + reach * noise
-    names = AFFECTED[block]
-    again = fit_terms(*build(moved, frame), signs, marks, names)
-    gain = np.sum([again[name] - terms[name] for name in names], axis=0)
-    yes = np.log(rng.random(len(state))) < power * gain
-    state[yes] = moved[yes]
-    for name in names:
-        terms[name][yes] = again[name][yes]
+    stays = []
+    for blocks, _ in groups:
+        picked = rng.integers(0, len(blocks), count)
+        for number, block in enumerate(blocks):
+            rows, own = np.flatnonzero(picked == number), slice(*BLOCKS[block])
+            moved[rows, own] = _proposed(state[:, own], rows, power, rng)
+        gain = np.zeros(count)
+        for block in blocks:
+            own = slice(*BLOCKS[block])
+            gain += 0.5 * ((state[:, own] ** 2).sum(axis=1) - (moved[:, own] ** 2).sum(axis=1))
+        stays.append(gain)
+    again = fit_terms(*build(moved, frame), signs, marks, tuple(name for _, names in groups for name in names))
+    for (blocks, names), prior in zip(groups, stays, strict=True):
+        gain = prior + power * np.sum([again[name] - terms[name] for name in names], axis=0)
+        no = np.log(rng.random(count)) >= gain
+        for block in blocks:
+            own = slice(*BLOCKS[block])
+            moved[no, own] = state[no, own]
+        for name in names:
+            again[name][no] = terms[name][no]
+    if together:
+        again |= fit_terms(*build(moved, frame), signs, marks, together)
+        gain = power * np.sum([again[name] - terms[name] for name in together], axis=0)
+        no = np.log(rng.random(count)) >= gain
+        moved[no] = state[no]
+        for name, value in again.items():
+            value[no] = terms[name][no]
+    state[:] = moved
+    terms |= again
+
+
+def _proposed(of: F64, rows: NDArray[np.intp], power: float, rng: np.random.Generator) -> F64:
+    """Return other numbers for some anatomies of a block: a step at random, or along what differs between two others.
+
+    What differs between anatomies that fit is a way to move that fits.
+    """
+    old = of[rows]
+    step = (0.5 if power < 0.3 else 0.25) * np.exp(rng.normal(0, 0.6, (len(rows), 1))) * rng.standard_normal(old.shape)
+    one, other = rng.integers(0, len(of), (2, len(rows)))
+    some = rng.random(old.shape) < np.where(rng.random((len(rows), 1)) < 0.5, 0.4, 1.0)
+    far = _ALONG_REACH / np.sqrt(2 * np.maximum(some.sum(axis=1, keepdims=True), 1))
+    along = far * np.exp(rng.normal(0, 0.4, far.shape)) * some * (of[one] - of[other])
+    return np.asarray(old + np.where(rng.random((len(rows), 1)) < _ALONG, along, step))

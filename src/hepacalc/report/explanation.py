@@ -87,7 +87,7 @@ def render_explanation(reasoning: Reasoning, *, now: datetime | None = None, lan
                 reason=reason_view(told, run.created[:10]),
                 headline=headline(told),
                 schema=SCHEMA_VERSION,
-                css=style("report.css", "reason.css"),
+                css=style("tokens.css", "report.css", "reason.css"),
                 title=words.text("explain.title"),
                 lang=HTML_LANG[language],
             )

@@ -114,12 +114,12 @@ def _page(assessment: Assessment) -> str:
         footer=_footer(assessment),
         lang=HTML_LANG[spoken()],
         reason=None if reasoning is None else reason_view(reasoning, assessment.run.created[:10]),
-        css=style("report.css") if reasoning is None else style("report.css", "reason.css"),
+        css=style("tokens.css", "report.css", *(() if reasoning is None else ("reason.css",))),
     )
 
 
 def style(*names: str) -> Markup:
-    """Return style sheets of the templates as one text."""
+    """Return style sheets of the templates as one text; those of a page begin with ``tokens.css``, its colours."""
     folder = resources.files("hepacalc.report") / "templates"
     return Markup("".join((folder / name).read_text("utf-8") for name in names))
 

@@ -22,6 +22,7 @@ from hepacalc.report.reason_words import (
     short,
     short_status,
     strength_text,
+    summary_lines,
     text,
 )
 from hepacalc.report.source_views import SourceMark, marks_of
@@ -121,6 +122,7 @@ class ReasonView(NamedTuple):
     causes: tuple[CauseView, ...]
     harms: tuple[HarmView, ...]
     setting: str
+    next_line: str
     plan: PlanView
     own: dict[int, tuple[CauseView, ...]]
     evidence: tuple[EvidenceView, ...]
@@ -152,6 +154,7 @@ def reason_view(reasoning: Reasoning, today: str = "") -> ReasonView:
         setting=text(
             "setting.line", name=said(reasoning.setting_name), why=joined(reasoning.setting_because).rstrip(".。")
         ),
+        next_line=summary_lines(reasoning, today)[2],
         plan=plan_view(reasoning, today, worst),
         own={lesion.lesion: lesion_reasons(reasoning, k) for k, lesion in enumerate(reasoning.lesions)},
         evidence=_evidence(reasoning),

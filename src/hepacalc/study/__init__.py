@@ -7,15 +7,12 @@ steps.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
-from hepacalc.errors import StudyNotFound
 from hepacalc.records import SeriesChoice, Volume
-from hepacalc.study.archive import is_zip, unpacked
+from hepacalc.study.archive import opened
 from hepacalc.study.choose import account_for_damage, choose_series
 from hepacalc.study.dicom import load_series
-from hepacalc.study.guard import parsing, quiet
 from hepacalc.study.nifti import read_nifti_labels, read_nifti_volume, write_mask_nifti
 from hepacalc.study.nifti_study import open_nifti
 from hepacalc.study.scan import require_ct, scan_files
@@ -60,14 +57,8 @@ def open_study(
         InputError: nothing that can be used is there, or a file is damaged.
         GeometryError: the slices form no regular grid.
     """
-    path = Path(path)
-    with ExitStack() as stack:
-        stack.enter_context(quiet())
-        with parsing(StudyNotFound("The path cannot be opened.", hint="Check its spelling and permissions.")):
-            packed = path.is_file() and is_zip(path)
-        if packed:
-            path = stack.enter_context(unpacked(path))
-        scan = scan_files(path, progress=progress)
+    with opened(path) as folder:
+        scan = scan_files(folder, progress=progress)
         if scan.nifti and not scan.slices:
             return open_nifti(scan, series=series, progress=progress)
         for _ in scan.nifti:

@@ -7,13 +7,13 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 
 from hepacalc.errors import DamagedFile, StudyNotFound, UnsafeArchive
-from hepacalc.study.guard import parsing
+from hepacalc.study.guard import parsing, quiet
 
-__all__ = ["MAX_FILES", "MAX_RATIO", "MAX_TOTAL_BYTES", "is_zip", "unpacked"]
+__all__ = ["MAX_FILES", "MAX_RATIO", "MAX_TOTAL_BYTES", "is_zip", "opened", "unpacked"]
 
 MAX_FILES = 100_000
 """Most members an archive may hold; a whole-body study has a few thousand."""
@@ -31,6 +31,22 @@ def is_zip(path: Path) -> bool:
     """Whether the file starts like a zip archive (its name does not matter)."""
     with path.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[Path]:
+    """Yield where the files of a study lie: the path, or where a zip was unpacked; parsers are quiet meanwhile.
+
+    Raises:
+        StudyNotFound: the path cannot be opened.
+        InputError: as :func:`unpacked`.
+    """
+    path = Path(path)
+    with quiet():
+        with parsing(StudyNotFound("The path cannot be opened.", hint="Check its spelling and permissions.")):
+            packed = path.is_file() and is_zip(path)
+        with unpacked(path) if packed else nullcontext(path) as folder:
+            yield folder
 
 
 @contextmanager

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from uuid import NAMESPACE_OID, uuid5
 
 import pydicom
 from pydicom.uid import CTImageStorage
 
-from hepacalc.errors import DamagedFile, OtherStudy, StudyNotFound
+from hepacalc.errors import DamagedFile, OtherStudy
 from hepacalc.records import Volume
-from hepacalc.study.archive import is_zip, unpacked
-from hepacalc.study.guard import parsing, quiet
+from hepacalc.study.archive import opened
+from hepacalc.study.guard import parsing
 from hepacalc.study.scan import scan_files
 from hepacalc.study.slices import Slice, shown_uid
 
@@ -40,15 +39,9 @@ def read_headers(path: Path | str, volume: Volume) -> tuple[pydicom.Dataset, ...
     wanted = tuple(dict.fromkeys(volume.sop_instance_uids))
     if not wanted:
         return ()
-    path = Path(path)
-    with ExitStack() as stack:
-        stack.enter_context(quiet())
-        with parsing(StudyNotFound("The path cannot be opened.", hint="Check its spelling and permissions.")):
-            packed = path.is_file() and is_zip(path)
-        if packed:
-            path = stack.enter_context(unpacked(path))
+    with opened(path) as folder:
         series = volume.acquisition.series_instance_uid
-        slices = [one for one in scan_files(path).slices if (one.head.series_uid or None) == series]
+        slices = [one for one in scan_files(folder).slices if (one.head.series_uid or None) == series]
         keys: tuple[str | int, ...] = wanted
         found: dict[str | int, Path] = {}
         if "" in wanted:
