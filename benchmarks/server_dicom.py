@@ -149,13 +149,15 @@ def _killed(folder: Path) -> list[dict[str, Any]]:
     acknowledged: set[str] = set()
     entity = AE("CT01")
     entity.add_requested_context(node_scenes.CT)
-    port = node_scenes.free_port()
+    port, same = node_scenes.free_port(), generate_uid()
     for _ in range(KILLS):
         with _Node(folder / "data", port) as node:
             association = entity.associate("127.0.0.1", port, ae_title="HEPACALC")
             killer = subprocess.Popen(["sh", "-c", f"sleep {rng.uniform(0.05, 0.8):.3f}; kill -9 {node.process.pid}"])
             for n in range(1000):
-                one = node_scenes.image(n % 250, Rows=128, Columns=128, PixelData=bytes(128 * 128 * 2))
+                one = node_scenes.image(
+                    n % 250, StudyInstanceUID=same, Rows=128, Columns=128, PixelData=bytes(128 * 128 * 2)
+                )
                 one.file_meta = pydicom.dataset.FileMetaDataset()
                 one.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
                 try:
