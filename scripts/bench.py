@@ -8,10 +8,13 @@ import importlib
 import json
 import sys
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+JOINED = {"followup": ("registry",)}
+"""Areas that also give the rows of others."""
 FIELDS = ("name", "value", "unit", "target", "ok")
 
 
@@ -58,7 +61,8 @@ def main() -> int:
         sys.stderr.write(f"scripts/bench: wanted one of {', '.join(there)}; found {said}.\n")
         return 2
     sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-    rows = importlib.import_module(f"benchmarks.{given.area}").rows()
+    asked = (given.area, *JOINED.get(given.area, ()))
+    rows = chain.from_iterable(importlib.import_module(f"benchmarks.{area}").rows() for area in asked)
     if given.json:
         for row in rows:
             print(json.dumps({name: row.get(name) for name in FIELDS} | row), flush=True)

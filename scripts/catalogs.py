@@ -35,7 +35,8 @@ LOCALE = SOURCE / "report" / "locale"
 LANGUAGES = ("zh",)
 
 READ = (
-    "foci/*.py", "liver/*.py", "study/quality/*.py", "study/series.py", "study/choose.py", "study/dicom.py",
+    "foci/*.py", "followup/*.py", "compare.py",
+    "liver/*.py", "study/quality/*.py", "study/series.py", "study/choose.py", "study/dicom.py",
     "study/stack.py", "study/nifti.py", "study/nifti_study.py", "study/scan.py", "study/__init__.py",
     "study/calibration_file.py",
     "reason/ct_findings.py", "reason/differential.py", "reason/next_test.py", "patient/checks.py", "patient/imaging.py",
@@ -72,6 +73,10 @@ NOT_SHOWN = frozenset(
         "a focus was wanted to measure its shape, found a region {x1} of {x2} voxels in an array {x3}.",
         "a liver mask was wanted to look for foci in, but it is empty.",
         "at line {x1}",
+        "edge of the scan",
+        "not comparable",
+        "the current exam",
+        "the earlier exam",
         "drawing its contour",
         "field {x1}: {x2}",
         "found {x1}",
@@ -108,6 +113,7 @@ WORDS = (
     "denser under treatment", "single", "few", "many", "diffuse", "female", "male", "other", "age", "host",
     "morphology", "radiograph", "ct", "ct non contrast", "ct contrast", "ultrasound", "contrast ultrasound", "mri",
     "pet ct", "segmenter", "calibration", "agatston", "true", "false", "embedded", "file", "totalsegmentator",
+    "mass", "volume",
     "significant", "advanced", "none", "avidity", "high", "long", "liver",
     "{x1} of {x2}", "{x1} positive", "{x1} negative", "{x1} positive {x2}", "{x1} negative {x2}", "{x1} indeterminate",
     "{x1} high", "{x1} low", "{x1} yes", "{x1} no", "host {x1}", "morphology {x1}", "age {x1}", "limit {n1}",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import postgres_server
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -17,6 +20,15 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("needs the real scans in ../shared, which this checkout does not have beside it")
     return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """URL of a PostgreSQL of this test run, as its superuser; the test skips where it cannot be started."""
+    if why := postgres_server.missing():
+        pytest.skip(why)
+    with postgres_server.server(postgres_server.quick_folder()) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

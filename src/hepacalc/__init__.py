@@ -27,9 +27,14 @@ What it may be and what to do next, with a scan or without one::
     print(hepacalc.explanation_text(answer))
     hepacalc.write_explanation(answer, "out")  # or render_explanation(answer)
 
-The stages of that: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million patients),
+Is it the same, has it grown since an earlier scan::
+
+    followup = hepacalc.compare("earlier", "ct-folder")  # scans, or folders that write_outputs made
+    hepacalc.write_comparison(followup, "out")
+
+The stages of the reasoning: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million patients),
 :func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. What the text of an old report says:
-:func:`read_report`. Names are loaded when first used, so the import is quick.
+:func:`read_report`. Over time: :class:`Registry`. Names are loaded when first used, so the import is quick.
 """
 
 from __future__ import annotations
@@ -41,10 +46,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hepacalc.assess import assess
+    from hepacalc.compare import compare
     from hepacalc.consult import consult
     from hepacalc.errors import HepacalcError
     from hepacalc.foci.calibration import calibration_for
     from hepacalc.foci.find import find_foci
+    from hepacalc.followup.records import Comparison, FollowUp, LesionChange
     from hepacalc.geometry import Geometry
     from hepacalc.interop.fhir import fhir_bundle
     from hepacalc.knowledge import Knowledge, load_knowledge
@@ -78,6 +85,7 @@ if TYPE_CHECKING:
         Surroundings,
         Volume,
     )
+    from hepacalc.registry.store import Registry
     from hepacalc.report import (
         load_schema,
         render_explanation,
@@ -89,6 +97,7 @@ if TYPE_CHECKING:
         write_explanation,
         write_outputs,
     )
+    from hepacalc.report.comparison import write_comparison
     from hepacalc.report.explanation_text import explanation_text
     from hepacalc.report.stored import read_stored
     from hepacalc.report.write import write_exports
@@ -105,14 +114,17 @@ __all__ = [
     "Assessment",
     "Burden",
     "Calibration",
+    "Comparison",
     "Evidence",
     "ExportContext",
     "Focus",
     "FocusSpec",
+    "FollowUp",
     "Geometry",
     "HepacalcError",
     "Knowledge",
     "Lesion",
+    "LesionChange",
     "Liver",
     "LiverMask",
     "Measured",
@@ -122,6 +134,7 @@ __all__ = [
     "Phase",
     "QualityFinding",
     "Reasoning",
+    "Registry",
     "ReportFindings",
     "Segment",
     "SeriesChoice",
@@ -131,6 +144,7 @@ __all__ = [
     "assess",
     "assess_quality",
     "calibration_for",
+    "compare",
     "consult",
     "detect_phase",
     "differential",
@@ -162,6 +176,7 @@ __all__ = [
     "segmenter_names",
     "summary_text",
     "what_would_change",
+    "write_comparison",
     "write_explanation",
     "write_exports",
     "write_outputs",
@@ -169,10 +184,12 @@ __all__ = [
 
 _HOMES = {
     "assess": ("assess",),
+    "compare": ("compare",),
     "consult": ("consult",),
     "errors": ("HepacalcError",),
     "foci.calibration": ("calibration_for",),
     "foci.find": ("find_foci",),
+    "followup.records": ("Comparison", "FollowUp", "LesionChange"),
     "geometry": ("Geometry",),
     "interop.fhir": ("fhir_bundle",),
     "knowledge": ("Knowledge", "load_knowledge"),
@@ -187,6 +204,7 @@ _HOMES = {
     "reason.next_test": ("next_tests",),
     "reason.plan": ("make_plan",),
     "reason.reasoning": ("Reasoning",),
+    "registry.store": ("Registry",),
     "report": (
         "explanation_text",
         "load_schema",
@@ -199,6 +217,7 @@ _HOMES = {
         "write_explanation",
         "write_outputs",
     ),
+    "report.comparison": ("write_comparison",),
     "report.stored": ("read_stored",),
     "report.write": ("write_exports",),
     "report.writers": ("ExportContext", "get_writers"),

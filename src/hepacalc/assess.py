@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,7 @@ def assess(
     allow_gaps: bool = False,
     patient: Path_ | Patient | None = None,
     knowledge: Path_ | Knowledge | None = None,
+    priors: Sequence[Path_] = (),
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Assessment:
@@ -92,6 +94,7 @@ def assess(
         allow_gaps: whether to measure the largest regular block of a series with missing slices.
         patient: what is known of the patient (a file or a record): adds causes, red flags and a plan.
         knowledge: a site's own priors and thresholds (a file), laid over the knowledge base; or one that is loaded.
+        priors: earlier exams of the patient to compare with, as for :func:`hepacalc.compare.compare`.
         now: time stamp of the assessment; the clock when None.
         progress: called with the stage and a fraction 0-1.
 
@@ -109,9 +112,11 @@ def assess(
     for mask in (liver_mask, foci_mask):
         if mask is not None:
             refuse_other_patient(Path(mask), Path(study), volume)
+    options = {"segmenter": segmenter, "calibration": calibration}
     return assess_volume(
         volume,
         choice,
+        compared=partial(_compared, Path(study), tuple(priors), now, options) if priors else None,
         liver_mask=liver_mask,
         foci_mask=foci_mask,
         segmenter=segmenter,
@@ -135,10 +140,11 @@ def assess_volume(
     agatston: bool = False,
     patient: Path_ | Patient | None = None,
     knowledge: Path_ | Knowledge | None = None,
+    compared: Callable[[Assessment], Assessment] | None = None,
     now: datetime | None = None,
     watch: _Watch | None = None,
 ) -> Assessment:
-    """Assess a scan that is already in memory; arguments as for :func:`assess`."""
+    """Assess a scan that is already in memory; arguments as for :func:`assess`, ``compared`` adds earlier exams."""
     watch = watch or _Watch(None)
     if liver_mask is not None and segmenter != "embedded":
         raise UsageError(f"both a liver mask and the segmenter {segmenter!r} were given.", hint="Give one of the two.")
@@ -192,11 +198,24 @@ def assess_volume(
         _liver(volume, liver, result), result.burden, result.lesions, result.foci, (), volume, liver, result.labels,
     )  # fmt: skip
     assessment = replace(assessment, limits=_limits(assessment, result, anatomy))
+    if compared is not None:
+        with watch("comparing with earlier exams"):
+            assessment = compared(assessment)
     if person is not None and known is not None:
         with watch("weighing the causes"):
             reasoning = consult(person, known, today=_today(now), assessment=assessment)
             assessment = replace(assessment, reasoning=reasoning)
     return replace(assessment, run=replace(run, seconds=watch.seconds))
+
+
+def _compared(
+    study: Path, priors: Sequence[Path_], now: datetime | None, options: dict[str, Any], assessment: Assessment
+) -> Assessment:
+    """Return an assessment with what became of its lesions since earlier exams, and their Tracking UIDs."""
+    from hepacalc.compare import follow, tracked
+
+    found = follow(assessment, study, priors, now=now, **options)
+    return replace(tracked(assessment, found), followup=found)
 
 
 class _Watch:

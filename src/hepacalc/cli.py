@@ -6,10 +6,12 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from hepacalc.cli_cohort import cohort
+from hepacalc.cli_compare import Priors, compare
 from hepacalc.cli_evaluate import evaluate
 from hepacalc.cli_explain import explain
 from hepacalc.cli_export import (
@@ -28,10 +30,14 @@ from hepacalc.cli_export import (
 from hepacalc.cli_knowledge import knowledge
 from hepacalc.cli_patient import patient
 from hepacalc.cli_read_report import read_report
+from hepacalc.cli_registry import registry
 from hepacalc.cli_serve import doctor, serve
 from hepacalc.cli_show import show
 from hepacalc.errors import UsageError
 from hepacalc.terminal import Guard, print_assessment, refuse_used_folder, show_progress, write_line
+
+if TYPE_CHECKING:
+    from hepacalc.report.writers import Writer
 
 __all__ = ["app", "main"]
 
@@ -138,6 +144,7 @@ def assess(
         Path | None,
         typer.Option("--knowledge", metavar="FILE", help="Your site's own priors and thresholds, with --patient."),
     ] = None,
+    priors: Priors = None,
     allow_gaps: Annotated[
         bool, typer.Option("--allow-gaps", help="With missing slices, measure the largest regular block.")
     ] = False,
@@ -167,16 +174,19 @@ def assess(
         raise UsageError("--knowledge changes nothing without --patient.", hint="Give --patient FILE too.")
     import hepacalc
     from hepacalc.report import check_writable, write_outputs
+    from hepacalc.report.comparison import ComparisonWriter
     from hepacalc.report.writers import get_writers
 
-    writers = () if formats is None else get_writers(formats)
+    writers: tuple[Writer, ...] = () if formats is None else get_writers(formats)
+    if priors:
+        writers = (*writers, ComparisonWriter())
     context = export_context(language, deidentify, patient_id, seg_type, deidentify_key)
     check_writable(out)
     with show_progress() as progress:
         found = hepacalc.assess(
             study, series=series, liver_mask=liver_mask, foci_mask=foci_mask, segmenter=segmenter or "embedded",
             calibration=calibration, agatston=agatston, allow_gaps=allow_gaps, patient=person,
-            knowledge=own_knowledge, progress=progress,
+            knowledge=own_knowledge, priors=priors or (), progress=progress,
         )  # fmt: skip
         if progress:
             progress("writing the report", 0.0)
@@ -228,9 +238,11 @@ def phantom(
     write_line(f"Scan:  {scan}\nTruth: {out / 'truth.json'}")
 
 
-for command in (export, explain, patient, evaluate, show, read_report, serve, doctor):
+for command in (compare, export, explain, patient, evaluate, show, read_report, serve, doctor):
     app.command()(command)
 app.add_typer(knowledge)
+app.add_typer(cohort)
+app.add_typer(registry)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,15 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
+from hepacalc.followup.course import course_of
+from hepacalc.followup.records import FollowUp
 from hepacalc.knowledge.model import Knowledge
 from hepacalc.patient.schema import Patient
 from hepacalc.patient.to_findings import PatientFindings, patient_findings
 from hepacalc.reason.change import what_would_change
 from hepacalc.reason.ct_findings import CtFindings, ct_findings
-from hepacalc.reason.evidence import Evidence
+from hepacalc.reason.evidence import Evidence, Said
 from hepacalc.reason.explain import explain
 from hepacalc.reason.lesions import combine_lesions
-from hepacalc.reason.network import network_of
+from hepacalc.reason.network import Network, network_of
 from hepacalc.reason.next_test import next_tests, option_of
 from hepacalc.reason.plan import make_plan
 from hepacalc.reason.reasoning import LesionReasoning, Reasoning, SourceNote, Term
@@ -31,6 +35,7 @@ LEADING, OWN = 5, 3
 """So many causes are explained of the patient, and of each lesion."""
 CT_BLOCKS = ("lesion", "extent", "density")
 """Blocks that this scan answers; what was typed in about them is kept, and used only where a person overrules."""
+COURSE, GRAVE = "course", ("growing", "new")
 OVERRULED = "a person says: "
 NOTHING_FOUND: Names = (
     (
@@ -132,6 +137,8 @@ def _weighed(patient: Patient, knowledge: Knowledge, today: datetime.date, asses
     network = network_of(knowledge, said.network)
     scan = ct_findings(assessment, network) if assessment is not None and said.network == "adult" else None
     shared, lesions, findings, notes = _joined(said, scan)
+    if assessment is not None and isinstance(assessment.followup, FollowUp) and scan is not None:
+        shared, lesions, findings = _followed(shared, lesions, findings, assessment.followup, network)
     # without a lesion the question is what the patient's liver may hold: one lesion of which nothing is known
     own = [evidence for _, evidence in lesions] or [Evidence(said.network)]
     combined = combine_lesions(shared, own, knowledge, setting=said.setting.id)
@@ -237,6 +244,43 @@ def _joined(
     return shared, lesions, [*findings, *measured], notes
 
 
+def _followed(
+    shared: Evidence,
+    lesions: list[tuple[int, Evidence]],
+    findings: list[Finding],
+    followup: FollowUp,
+    network: Network,
+) -> tuple[Evidence, list[tuple[int, Evidence]], list[Finding]]:
+    """Return evidence and findings with the course of each lesion, as comparison with earlier scans shows it.
+
+    What a person told of the course stays for lesions that could not be compared.
+    """
+    found = {lesion: course_of(followup.comparisons, lesion) for lesion, _ in lesions}
+    if not any(found.values()):
+        return shared, lesions, findings
+    told = shared.weights.get(COURSE)
+    states, out = network.states[COURSE], []
+    # growth that a person knows of, of images that are not here, is not talked down
+    grave = told is not None and states[int(told.argmax())] in GRAVE
+    for lesion, evidence in lesions:
+        course = found[lesion]
+        if course is not None and not (grave and not set(GRAVE) & {max(course[0], key=lambda s: course[0][s])}):
+            weights = np.array([course[0].get(state, 0.0) for state in states])
+            said: tuple[Said, ...] = (Said(course[1], "measured"),)
+            pairs = tuple((state, weight) for state, weight in course[0].items() if weight > 0)
+            findings = [*findings, Finding(COURSE, pairs, course[1], "measured", lesion)]
+        elif told is not None:
+            weights, said = told, shared.said[COURSE]
+        else:
+            out.append((lesion, evidence))
+            continue
+        own = Evidence(network.name, {COURSE: weights}, {COURSE: said})
+        out.append((lesion, evidence.without(COURSE).joined(own)))
+    if told is not None and not grave and all(found.values()):
+        findings = _marked(findings, {(COURSE, None)})
+    return (shared if told is None else shared.without(COURSE)), out, findings
+
+
 def _marked(findings: Iterable[Finding], what: set[tuple[str, int | None]]) -> list[Finding]:
     """Return the findings with those of these blocks and lesions marked as overruled, overrules themselves aside."""
     return [
@@ -250,6 +294,8 @@ def _facts(said: PatientFindings, assessment: Assessment | None) -> dict[str, Fa
     found = dict(said.facts)
     if assessment is not None:
         found["noncontrast_phase"] = not assessment.phase.is_contrast
+        if isinstance(assessment.followup, FollowUp):
+            found["older_images"] = "compared"
     return found
 
 

@@ -16,12 +16,14 @@
     │   ├── InvalidObject          IN-10   a DICOM object that is not what is wanted
     │   ├── InvalidAssessment      IN-11   a stored assessment is damaged or of another version
     │   ├── OtherStudy             IN-12   two things that belong to different studies or patients
+    │   ├── SeveralStudies         IN-14   one folder with the images of several studies
     │   └── InvalidReport          IN-16   a report, or a table of reports, cannot be read
     ├── GeometryError              where the voxels lie cannot be trusted
     │   ├── TooFewSlices           GEO-01
     │   ├── InconsistentSlices     GEO-02  sizes, orientations or positions disagree
     │   ├── UnsupportedGeometry    GEO-03  missing or uneven slices
-    │   └── GridMismatch           GEO-04  a mask on another grid than the scan
+    │   ├── GridMismatch           GEO-04  a mask on another grid than the scan
+    │   └── NoOverlap              GEO-05  two exams whose livers cannot be laid on each other
     ├── LiverError
     │   ├── NoUsableLiver          LIV-01  no liver in view
     │   ├── InvalidLiverMask       LIV-02  empty, not a mask
@@ -31,7 +33,18 @@
     ├── KnowledgeError             KNO-01  the knowledge base cannot be used
     │   └── InvalidOverlay         KNO-02  a site's own knowledge file cannot be used
     ├── OutputError                OUT-01  the results cannot be written
+    ├── RegistryError              REG-01  the registry cannot be used
+    │   ├── NewerRegistry          REG-02  written by a newer version
+    │   ├── RegistryBusy           REG-03  another program holds it
+    │   ├── NotInRegistry          REG-04  no such patient or step
+    │   └── DamagedRegistry        REG-05  it, or an export of it, does not hold together
     ├── MissingDependency          DEP-01  an optional part is not installed
+    ├── RunError                   RUN-00  a run over many studies
+    │   ├── OutOfMemory            RUN-01  a study needs more memory than it may have
+    │   ├── OutOfTime              RUN-02  a study takes longer than it may
+    │   ├── WorkerLost             RUN-03  the process or the machine that worked on it is gone
+    │   ├── UnexpectedFault        RUN-04  a fault of hepacalc
+    │   └── LedgerError            RUN-05  the ledger of a cohort cannot be used
     ├── ServerError                SRV-nn  a request that is not served; its leaves stand in server/faults.py
     └── UsageError                 USE-01  arguments that contradict each other
 
@@ -47,6 +60,7 @@ from typing import ClassVar, NamedTuple
 __all__ = [
     "STATUS",
     "DamagedFile",
+    "DamagedRegistry",
     "GeometryError",
     "GridMismatch",
     "HepacalcError",
@@ -61,23 +75,35 @@ __all__ = [
     "InvalidPixelValues",
     "InvalidReport",
     "KnowledgeError",
+    "LedgerError",
     "LiverError",
     "MeasurementError",
     "MissingDependency",
+    "NewerRegistry",
+    "NoOverlap",
     "NoSuitableSeries",
     "NoUsableLiver",
     "NotAStudy",
+    "NotInRegistry",
     "OtherStudy",
+    "OutOfMemory",
+    "OutOfTime",
     "OutputError",
+    "RegistryBusy",
+    "RegistryError",
+    "RunError",
     "SegmenterUnavailable",
     "SeriesNotFound",
+    "SeveralStudies",
     "Status",
     "StudyNotFound",
     "TooFewSlices",
+    "UnexpectedFault",
     "UnsafeArchive",
     "UnsupportedGeometry",
     "UnsupportedModality",
     "UsageError",
+    "WorkerLost",
 ]
 
 
@@ -96,7 +122,9 @@ STATUS: dict[str, Status] = {
     "MEA": Status(6, 422, "value"),
     "KNO": Status(9, 500, "exception"),
     "OUT": Status(7, 507, "no-store"),
+    "REG": Status(10, 409, "conflict"),
     "DEP": Status(8, 501, "not-supported"),
+    "RUN": Status(11, 500, "incomplete"),
     "USE": Status(2, 400, "required"),
     "SRV": Status(12, 500, "exception"),
     "SRV-01": Status(12, 401, "login"),
@@ -219,6 +247,12 @@ class OtherStudy(InputError):
     code = "IN-12"
 
 
+class SeveralStudies(InputError):
+    """One folder holds the images of several studies, so none can be told apart by its path."""
+
+    code = "IN-14"
+
+
 class InvalidReport(InputError):
     """The text of a report, or a table of reports, cannot be read, or does not say what is wanted of it."""
 
@@ -253,6 +287,12 @@ class GridMismatch(GeometryError):
     """A mask lies on another grid than the scan."""
 
     code = "GEO-04"
+
+
+class NoOverlap(GeometryError):
+    """Two exams whose livers cannot be laid on each other."""
+
+    code = "GEO-05"
 
 
 class LiverError(HepacalcError):
@@ -309,10 +349,76 @@ class OutputError(HepacalcError):
     code = "OUT-01"
 
 
+class RegistryError(HepacalcError):
+    """The registry cannot be used."""
+
+    code = "REG-01"
+
+
+class NewerRegistry(RegistryError):
+    """The registry was written by a newer version of hepacalc."""
+
+    code = "REG-02"
+
+
+class RegistryBusy(RegistryError):
+    """Another program held the registry for too long."""
+
+    code = "REG-03"
+
+
+class NotInRegistry(RegistryError):
+    """What was asked for is not in the registry."""
+
+    code = "REG-04"
+
+
+class DamagedRegistry(RegistryError):
+    """The registry, or an export of it, does not hold together."""
+
+    code = "REG-05"
+
+
 class MissingDependency(HepacalcError):
     """An optional part of hepacalc is not installed."""
 
     code = "DEP-01"
+
+
+class RunError(HepacalcError):
+    """A run over many studies, or one study of it, did not end as it should."""
+
+    code = "RUN-00"
+
+
+class OutOfMemory(RunError):
+    """A study needs more memory than one may have."""
+
+    code = "RUN-01"
+
+
+class OutOfTime(RunError):
+    """A study takes longer than one may."""
+
+    code = "RUN-02"
+
+
+class WorkerLost(RunError):
+    """The process or the machine that worked on a study is gone."""
+
+    code = "RUN-03"
+
+
+class UnexpectedFault(RunError):
+    """A fault of hepacalc; please report it."""
+
+    code = "RUN-04"
+
+
+class LedgerError(RunError):
+    """The ledger of a cohort is damaged, of another version, or in use."""
+
+    code = "RUN-05"
 
 
 class UsageError(HepacalcError):

@@ -24,6 +24,7 @@ __all__ = [
     "Calibration",
     "Certainty",
     "Focus",
+    "Followed",
     "Kind",
     "Lesion",
     "Level",
@@ -483,6 +484,14 @@ class Told(Protocol):
         ...
 
 
+class Followed(Protocol):
+    """What the follow-up room hands on; its nouns stand in ``followup/records.py``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values for a log."""
+        ...
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Assessment:
     """Everything that is known about one study; what ``assessment.json`` holds (without the arrays).
@@ -506,6 +515,8 @@ class Assessment:
         liver_mask: the liver (not written to JSON).
         labels: uint16 ``(z, y, x)`` focus ids on the volume's grid (not written to JSON).
         reasoning: causes, red flags and plan, when something about the patient was given.
+        followup: what became of each lesion since earlier exams, when they were given (written to
+            ``comparison.json``, not here).
     """
 
     schema_version: str
@@ -526,10 +537,11 @@ class Assessment:
     liver_mask: LiverMask
     labels: NDArray[np.uint16]
     reasoning: Told | None = None
+    followup: Followed | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain Python values for JSON, without the arrays; ``reasoning`` only when there is one."""
-        skip = {"volume", "liver_mask", "labels", "reasoning"}
+        skip = {"volume", "liver_mask", "labels", "reasoning", "followup"}
         out = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name not in skip}
         return out if self.reasoning is None else out | {"reasoning": self.reasoning.to_dict()}
 

@@ -109,3 +109,17 @@ def _plain(name: str) -> str:
 
 def _cells(page: str) -> list[list[str]]:
     return [[c.strip() for c in line.strip("| ").split("|")] for line in page.splitlines() if line.startswith("|")]
+
+
+def test_registry_page_is_in_step():
+    from hepacalc.followup.schedule import RESULTS, Windows
+    from hepacalc.registry.events import KINDS
+    from hepacalc.registry.tables import tables_markdown
+
+    page = (ROOT / "docs" / "reference" / "registry.md").read_text("utf-8")
+    assert page.endswith(tables_markdown()), "print(tables_markdown()) gives the tables"
+    assert all(f"| `{kind}` |" in page for kind in KINDS)
+    guide = (ROOT / "docs" / "howto" / "registry.md").read_text("utf-8")
+    assert all(f"| `{result}` |" in guide for result in RESULTS)
+    assert f"`--lost` days ({Windows().lost_days})" in guide
+    assert f"`--soon` days ({Windows().soon_days})" in guide

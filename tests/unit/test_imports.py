@@ -18,7 +18,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("patient", "evaluate", "study", "liver", "report", "reports", "interop", "registry"),
     ("phantom",),
     ("consult",),
-    ("assess", "evaluate"),
+    ("assess", "compare", "evaluate"),
     ("cohort", "server", "terminal", "cli"),
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

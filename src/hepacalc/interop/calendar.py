@@ -8,8 +8,10 @@ Reference: RFC 5545 (3.1 content lines and folding, 3.3.11 TEXT, 3.6.1 VEVENT).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 from uuid import NAMESPACE_OID, uuid5
 
 from hepacalc.reason.reasoning import Reasoning
@@ -18,7 +20,7 @@ from hepacalc.records import Assessment
 from hepacalc.report.schema import plain_text
 from hepacalc.report.writers import ExportContext
 
-__all__ = ["CalendarWriter", "calendar_text"]
+__all__ = ["CalendarWriter", "Dated", "calendar_of", "calendar_text", "event_lines"]
 
 _OCTETS = 75
 _NOTES = {
@@ -28,6 +30,30 @@ _NOTES = {
 _WINDOW = {"en": "Between {first} and {last}.", "zh": "{first} 至 {last} 之间。"}
 _BY = {"en": " (by {last})", "zh": "({last} 前)"}
 _PRIORITY = {"emergency": 1, "urgent": 3, "soon": 5, "routine": 7}
+
+
+class Dated(Protocol):
+    """What an event is made of: a step of a plan, or of a registry."""
+
+    @property
+    def action(self) -> Names:
+        """What is to be done, in each language."""
+        ...
+
+    @property
+    def modality(self) -> Names:
+        """How."""
+        ...
+
+    @property
+    def interval(self) -> Names:
+        """When."""
+        ...
+
+    @property
+    def urgency(self) -> str:
+        """``emergency``, ``urgent``, ``soon``, ``routine`` or ``none``."""
+        ...
 
 
 class CalendarWriter:
@@ -57,16 +83,22 @@ def calendar_text(assessment: Assessment, language: str = "en") -> str:
     """
     stamp = f"{datetime.fromisoformat(assessment.run.created).astimezone(UTC):%Y%m%dT%H%M%SZ}"
     origin = assessment.acquisition.study_instance_uid or assessment.run.created
-    lines = [
+    lines: list[str] = []
+    for item, (first, last) in _dated(assessment):
+        lines += event_lines(item, first, last, stamp, f"{uuid5(NAMESPACE_OID, f'{origin}:{item.rule}')}", language)
+    return calendar_of(lines, assessment.run.hepacalc_version)
+
+
+def calendar_of(events: Iterable[str], version: str) -> str:
+    """Return the lines of events (:func:`event_lines`) as a whole calendar, made by ``version`` of hepacalc."""
+    head = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
-        f"PRODID:-//hepacalc//hepacalc {_escaped(assessment.run.hepacalc_version)}//EN",
+        f"PRODID:-//hepacalc//hepacalc {_escaped(version)}//EN",
         "CALSCALE:GREGORIAN",
         "METHOD:PUBLISH",
     ]
-    for item, (first, last) in _dated(assessment):
-        lines += _event(item, first, last, stamp, f"{uuid5(NAMESPACE_OID, f'{origin}:{item.rule}')}", language)
-    return "".join(_folded(line) for line in [*lines, "END:VCALENDAR"])
+    return "".join(_folded(line) for line in (*head, *events, "END:VCALENDAR"))
 
 
 def _dated(assessment: Assessment) -> list[tuple[PlanItem, tuple[str, str]]]:
@@ -77,12 +109,29 @@ def _dated(assessment: Assessment) -> list[tuple[PlanItem, tuple[str, str]]]:
     return [(item, item.due) for item in reasoning.plan.items if item.due is not None]
 
 
-def _event(item: PlanItem, first: str, last: str, stamp: str, uid: str, language: str) -> list[str]:
+def event_lines(
+    item: Dated, first: str, last: str, stamp: str, uid: str, language: str, *, whose: str = ""
+) -> list[str]:
+    """Return one all-day event on the first day of a window.
+
+    Args:
+        item: what is to be done.
+        first: first day, ``YYYY-MM-DD``.
+        last: last day.
+        stamp: when it was made, UTC, ``YYYYMMDDTHHMMSSZ``.
+        uid: stays the same for the same step.
+        language: ``en`` or ``zh``.
+        whose: begins the title, in a calendar of several patients.
+    """
     start = date.fromisoformat(first)
     window = _WINDOW[language].format(first=first, last=last) if last != first else first
     # why it is asked for stands in the report: a calendar is read without anybody to explain a probability
     parts = [_said(item.action, language), _said(item.modality, language), _said(item.interval, language), window]
-    head = _said(item.action, language) + (_BY[language].format(last=last) if last != first else "")
+    head = (
+        (f"{whose}: " if whose else "")
+        + _said(item.action, language)
+        + (_BY[language].format(last=last) if last != first else "")
+    )
     return [
         "BEGIN:VEVENT",
         f"UID:{uid}",

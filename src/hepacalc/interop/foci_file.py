@@ -31,7 +31,7 @@ from hepacalc.records import Kind, Volume
 from hepacalc.study.nifti import read_nifti_labels
 from hepacalc.study.slices import shown_uid
 
-__all__ = ["FociMask", "as_tracked", "read_foci_mask"]
+__all__ = ["MOST_FOCI", "FociMask", "as_tracked", "kind_of_segment", "read_foci_mask"]
 
 MOST_FOCI = 1000
 _KINDS: Mapping[tuple[str, str], Kind] = {
@@ -155,7 +155,7 @@ def _of_seg(path: Path, volume: Volume) -> FociMask:
             warnings[f"{placed.outside} voxels of segment {number} lie outside the scan and were left out"] = None
         _refuse_overlap(out, placed.mask, number)
         out[placed.mask] = number
-        kind = _kind(segment)
+        kind = kind_of_segment(segment)
         if kind is not None:
             stated[number] = kind
         if shown_uid(str(segment.get("TrackingUID", "")), ""):
@@ -173,7 +173,7 @@ def _refuse_overlap(labels: NDArray[np.uint16], mask: NDArray[np.bool_], number:
         )
 
 
-def _kind(segment: Any) -> Kind | None:
+def kind_of_segment(segment: Any) -> Kind | None:
     """Return what a segment is coded as; None where the code says nothing about it."""
     for code in segment.get("SegmentedPropertyTypeCodeSequence", []):
         kind = _KINDS.get((str(code.get("CodingSchemeDesignator", "")), str(code.get("CodeValue", ""))))

@@ -16,9 +16,9 @@ from hepacalc.study.archive import opened
 from hepacalc.study.guard import PARSER_ERRORS
 from hepacalc.study.slices import shown_uid
 
-__all__ = ["refuse_other_patient"]
+__all__ = ["refuse_other_patient", "refuse_two_patients"]
 
-_TAGS = ["SOPInstanceUID", "PatientID", "StudyInstanceUID"]
+_TAGS = ["SOPInstanceUID", "PatientID", "IssuerOfPatientID", "StudyInstanceUID", "Modality"]
 
 
 def refuse_other_patient(path: Path, study: Path, volume: Volume) -> None:
@@ -46,6 +46,51 @@ def refuse_other_patient(path: Path, study: Path, volume: Volume) -> None:
             f"{shown_uid(str(image.get('SOPInstanceUID', '')))} carry different PatientIDs.",
             hint="Give the object that was made on this scan; if the patient's number was changed, change it in both.",
         )
+
+
+def refuse_two_patients(prior: Path, current: Path) -> bool:
+    """Make sure that two exams do not name different patients; return whether both name the same one.
+
+    Args:
+        prior: folder, zip or file of DICOM, of the earlier exam; anything else names nobody.
+        current: likewise, of the later exam.
+
+    Raises:
+        StudyNotFound: a path cannot be opened.
+        OtherStudy: the PatientIDs differ. Neither is shown; the StudyInstanceUIDs of both are.
+    """
+    heads = []
+    for path in (prior, current):
+        with opened(path) as place:
+            heads.append(_first_named(place))
+    if heads[0] is None or heads[1] is None:
+        return False
+    names, issuers = ([str(h.get(tag) or "").strip() for h in heads] for tag in ("PatientID", "IssuerOfPatientID"))
+    studies = [shown_uid(str(h.get("StudyInstanceUID", ""))) for h in heads]
+    if all(issuers) and issuers[0] != issuers[1]:
+        # numbers of two houses say nothing of each other
+        return False
+    if names[0] != names[1]:
+        raise OtherStudy(
+            f"the exams carry different PatientIDs: study {studies[0]} is another patient's than study {studies[1]}.",
+            hint="Give two exams of one patient; if the patient's number was changed, change it in both.",
+        )
+    return True
+
+
+def _first_named(place: Path) -> Any:
+    """Return the header of the first DICOM object that carries a PatientID; None when there is none."""
+    for file in _files(place):
+        if _looks_like_dicom(file):
+            header = _header(file)
+            if header is not None and str(header.get("PatientID") or "").strip() and header.get("StudyInstanceUID"):
+                return header
+    return None
+
+
+def _looks_like_dicom(file: Path) -> bool:
+    """Whether a file may be DICOM: by its mark, or by having none of the endings of what is not."""
+    return file.suffix.lower() not in (".gz", ".nii", ".json", ".html", ".csv", ".pdf", ".txt", ".png", ".jpg")
 
 
 def _image_of(study: Path, uids: set[str]) -> Any:

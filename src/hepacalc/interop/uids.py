@@ -96,7 +96,7 @@ def without_identity(assessment: Assessment, key: bytes) -> Assessment:
         tuple(_summary(one, k, key) for k, one in enumerate(assessment.series.others, 1)),
         assessment.series.passed_over,
     )
-    kept = {"acquisition", "series", "volume", "liver_mask", "labels", "geometry", "run", "reasoning"}
+    kept = {"acquisition", "series", "volume", "liver_mask", "labels", "geometry", "run", "reasoning", "followup"}
     texts = {f.name: _without_uids(getattr(assessment, f.name), key) for f in fields(assessment) if f.name not in kept}
     # a mask that was given is named by its UID
     told = _without_uids(assessment.run, key)

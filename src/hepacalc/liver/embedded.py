@@ -65,7 +65,7 @@ class EmbeddedSegmenter:
     threads: int = 2
     weights: Path | None = None
     name: str = "embedded"
-    version: str = "baseline-1"
+    version: str = "2"
 
     def segment(self, volume: Volume, *, progress: Callable[[str, float], None] | None = None) -> LiverMask:
         """Return the liver of a scan.

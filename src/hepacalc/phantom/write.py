@@ -184,7 +184,7 @@ def _slice(phantom: Phantom, k: int, uid: str) -> FileDataset:
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     ds.SOPClassUID = CTImageStorage
     ds.SOPInstanceUID = uid
-    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = "20000101"
+    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = known.study_date or "20000101"
     ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = "120000"
     ds.AccessionNumber = ""
     ds.Modality = "CT"

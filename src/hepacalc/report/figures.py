@@ -14,7 +14,7 @@ from hepacalc.records import Assessment, Focus, Lesion, Measured
 from hepacalc.report.contour import outline, path_data
 from hepacalc.report.scene import PLANES, Box, Crop, Plane, Scene, Window, letters, png_uri
 
-__all__ = ["BONE", "FAINT", "SOFT", "Grey", "Picture", "grey_picture", "lesion_pictures"]
+__all__ = ["BONE", "FAINT", "SOFT", "Grey", "Picture", "grey_picture", "lesion_pictures", "place_picture"]
 
 SOFT = Window(400, 60)
 BONE = Window(1200, 400)
@@ -112,6 +112,24 @@ def lesion_pictures(
         for (fov, window, view, pixel), base in zip(fields, (_NEAR_MM, _WIDE_MM), strict=True)
     )
     return rows[0], rows[1]
+
+
+def place_picture(
+    scene: Scene, place_mm: tuple[float, float, float], own: Sequence[int], *, near: bool = True
+) -> Picture:
+    """Return the axial picture of a place: 60 mm in the bone window, or 160 mm in the soft window.
+
+    Args:
+        scene: arrays in canonical orientation.
+        place_mm: LPS; the nearest voxel of the scan is taken.
+        own: ids of the foci to outline as this lesion.
+        near: whether the narrow or the wide picture is wanted.
+    """
+    box = _at(scene, place_mm)
+    crossing = (box[0][0], box[1][0], box[2][0])
+    fov, window, view, pixel = (60.0, BONE, "near", 0.3) if near else (160.0, SOFT, "wide", 0.8)
+    middle = tuple(float(k) for k in crossing)
+    return _picture(scene, PLANES[0], crossing, middle, tuple(own), fov, window, view, pixel)
 
 
 def grey_picture(hu: NDArray[Any], crop: Crop, window: Window, pixel_mm: float, units_per_mm: float) -> Grey:

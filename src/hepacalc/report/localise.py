@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hepacalc import records
+from hepacalc.followup import records as followups
 from hepacalc.reason import reasoning
 from hepacalc.reason import records as reasons
 from hepacalc.report.language import spoken
@@ -38,6 +39,8 @@ _SENTENCES: Mapping[type, tuple[str, ...]] = {
     records.Focus: ("mimic", "reasons"),
     records.Lesion: ("reasons",),
     records.Assessment: ("transforms", "limits"),
+    followups.LesionChange: ("reasons",),
+    followups.Comparison: ("method", "limits"),
     reasons.Finding: ("text",),
     reasons.Differential: ("notes",),
     reasons.WeightOfEvidence: ("said",),

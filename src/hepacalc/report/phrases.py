@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hepacalc.report.comparison_phrases import COMPARISON_PHRASES, STATUS_NAMES
 from hepacalc.report.marks import MARKS
 from hepacalc.report.reason_phrases import (
     HARMS,
@@ -291,7 +292,7 @@ PHRASES: dict[str, str] = {
     ),
 }  # fmt: skip
 
-PHRASES |= MARKS | REASON_PHRASES | TEXT_PHRASES | SHEET_PHRASES
+PHRASES |= MARKS | REASON_PHRASES | TEXT_PHRASES | SHEET_PHRASES | COMPARISON_PHRASES
 
 TABLES: dict[str, dict[str, str]] = {
     "": PHRASES,
@@ -304,6 +305,7 @@ TABLES: dict[str, dict[str, str]] = {
     "urgency-name": URGENCIES,
     "status-name": STATUSES,
     "status-short": SHORT_STATUSES,
+    "change-name": STATUS_NAMES,
     "strength": {f"{least:g}": word for least, word in STRENGTHS},
 }
 """Every phrase; the context of a translation is ``TABLE.KEY``, or the key alone of the first table."""

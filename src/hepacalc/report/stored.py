@@ -39,7 +39,7 @@ _AGAIN = "Assess the study again."
 _GRID_MM = 0.05
 _LARGEST = 1e15
 _LEAST_MM3 = 1e-9
-_ARRAYS = ("volume", "liver_mask", "labels", "reasoning")
+_ARRAYS = ("volume", "liver_mask", "labels", "reasoning", "followup")
 
 
 class UnreadVolume(Volume):

@@ -23,7 +23,8 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api", tags=["jobs"])
 Reader = Annotated[Identity, Depends(need("read"))]
-LOOK_S = 0.5
+LOOK_S, LIST_S = 0.5, 2.0
+"""How often a job, and the worklist of each reader, is looked at."""
 LONGEST_S = 900.0
 """After so long a stream ends; the browser begins another one by itself."""
 _SHOWN = ("id", "kind", "study_id", "upload_id", "state", "stage", "share", "tries", "error_code", "error", "hint",
@@ -67,7 +68,7 @@ def worklist_events(request: Request, who: Reader) -> StreamingResponse:
 
     async def changes() -> AsyncIterator[str]:
         last = ""
-        async for _ in _ticks(request):
+        async for _ in _ticks(request, LIST_S):
             told = json.dumps(await run_in_threadpool(look))
             if told != last:
                 yield f"event: studies\ndata: {told}\n\n"
@@ -76,12 +77,12 @@ def worklist_events(request: Request, who: Reader) -> StreamingResponse:
     return _stream(changes())
 
 
-async def _ticks(request: Request) -> AsyncIterator[int]:
-    for tick in range(int(LONGEST_S / LOOK_S)):
+async def _ticks(request: Request, every_s: float = LOOK_S) -> AsyncIterator[int]:
+    for tick in range(int(LONGEST_S / every_s)):
         if await request.is_disconnected():
             return
         yield tick
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(every_s)
 
 
 def _stream(lines: AsyncIterator[str]) -> StreamingResponse:

@@ -125,8 +125,10 @@ studies = Table(
     Column("updated", Float, nullable=False),
     UniqueConstraint("uid", "team"),
     Index("studies_updated", "team", "updated", "id"),
-    Index("studies_state", "state", "updated"),
+    Index("studies_all_updated", "updated", "id"),  # of administrators, who see every team
+    Index("studies_state", "state", "updated", "id"),
     Index("studies_due", "team", "due", "id"),
+    Index("studies_all_due", "due", "id"),
     Index("studies_patient", "patient_id"),
 )
 

@@ -17,6 +17,8 @@ __all__ = ["MOST", "STATES", "page_of", "progress_of", "shown"]
 MOST = 200
 """Studies on one page."""
 STATES = ("waiting", "assessing", "assessed", "failed")
+RARE = 1000
+"""A word of so many studies or fewer is looked up first."""
 _MOST_WORDS = 6
 _COLUMNS = (
     "id", "uid", "kind", "patient_name", "patient_id", "birth_date", "sex", "study_date", "accession", "description",
@@ -49,9 +51,7 @@ def page_of(
     where: list[ColumnElement[bool]] = [own(who)]
     if state:
         where.append(studies.c.state == state)
-    for word in sorted(words_of(search))[:_MOST_WORDS]:
-        found = select(terms.c.study_id).where(terms.c.term >= word, terms.c.term < word + "\U0010ffff")
-        where.append(studies.c.id.in_(found))
+    where += _found(connection, sorted(words_of(search))[:_MOST_WORDS])
     key = studies.c.due if due_by else studies.c.updated
     if due_by:
         where += [studies.c.due != "", studies.c.due <= due_by]
@@ -68,6 +68,29 @@ def page_of(
         last = rows[-1]
         more = f"{last['due'] if due_by else repr(last['updated'])}~{last['id']}"
     return [shown(row) for row in rows], more
+
+
+def _found(connection: Connection, words: list[str]) -> list[ColumnElement[bool]]:
+    """Return the conditions of a search: by the rarest word, when it is rare; else along the list, in its order."""
+    if not words:
+        return []
+    begins = {word: and_(terms.c.term >= word, terms.c.term < word + "\U0010ffff") for word in words}
+    counts = {
+        word: connection.execute(
+            select(func.count()).select_from(select(terms.c.term).where(begin).limit(RARE + 1).subquery())
+        ).scalar()
+        or 0
+        for word, begin in begins.items()
+    }
+    rarest = min(words, key=lambda word: counts[word])
+    out = [
+        select(terms.c.term).where(terms.c.study_id == studies.c.id, begin).exists()
+        for word, begin in begins.items()
+        if word != rarest or counts[word] > RARE
+    ]
+    if counts[rarest] <= RARE:
+        out.append(studies.c.id.in_(select(terms.c.study_id).where(begins[rarest])))
+    return list(out)
 
 
 def _place(after: str, *, is_date: bool) -> Any:
