@@ -4,6 +4,7 @@ What counts as right for a lesion that was found:
 
 * seen at both exams: its true status; or ``stable`` when the true change is below what the comparison itself says that
   this pair could have shown; or ``not comparable`` when it says that the true change could not have been shown;
+* cut by the edge of a scan: ``not comparable`` too;
 * at one exam only: ``new`` or ``gone``; or ``not comparable`` where its place lies outside the other exam, where it was
   not called calcification, or where contrast medium is in the other exam;
 * merged, split: exactly that, unless the assessment counted both nodules as one lesion from the start.
@@ -215,7 +216,17 @@ def _right(
     if not (before and after):
         # at one exam it was not found: that is not told from gone or new unless the scan could not show it
         return all(c.status == "not comparable" for c in told), False
+    if all(c.status == "not comparable" for c in told) and (
+        _at_edge(lesion.prior, prior) or _at_edge(lesion.current, current)
+    ):
+        return True, False
     return all(_consistent(c, lesion.growth) for c in told if c.prior and c.current), False
+
+
+def _at_edge(foci: Iterable[FocusTruth], exam: Exam) -> bool:
+    """Whether a true focus is cut by the edge of an exam, or lies within a slice of it."""
+    thickness = exam.slice_thickness_mm or 0.0
+    return any(not in_view(np.array(f.centroid_mm), exam, margin_mm=f.diameter_mm / 2 + thickness) for f in foci)
 
 
 def _consistent(change: LesionChange, growth: float) -> bool:

@@ -32,8 +32,8 @@ Is it the same, has it grown since an earlier scan::
     followup = hepacalc.compare("earlier", "ct-folder")  # scans, or folders that write_outputs made
     hepacalc.write_comparison(followup, "out")
 
-The stages of the reasoning: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million patients),
-:func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. What the text of an old report says:
+The stages of the reasoning: :func:`patient_findings`, :func:`differential` (or :func:`posterior_many` for a million
+patients), :func:`explain`, :func:`what_would_change`, :func:`next_tests`, :func:`make_plan`. What the text of an old report says:
 :func:`read_report`. Over time: :class:`Registry`. Names are loaded when first used, so the import is quick.
 """
 

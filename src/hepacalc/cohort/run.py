@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from hepacalc.cohort.executor import Executor, Job, Outcome, make_executor
 from hepacalc.cohort.find import find_studies, root_of
 from hepacalc.cohort.ledger import LEDGER, Ledger, Study
+from hepacalc.cohort.local import cores
 from hepacalc.cohort.patients import Patients
 from hepacalc.cohort.policy import decide
 from hepacalc.cohort.tables import write_tables
@@ -154,7 +155,8 @@ class _Driver:
         )
         try:
             most = executor.at_once
-            memory_mb = options.memory_mb or 0.9 * _machine_mb() / max(1, most if options.engine == "local" else 1)
+            here = most if options.engine == "local" else max(1, cores() // threads)
+            memory_mb = options.memory_mb or 0.9 * _machine_mb() / here
             while (lane := self.ledger.lowest_lane()) is not None:
                 executor.limit(max(1, most >> lane))
                 self._lane(executor, lane, threads, memory_mb * (most / executor.at_once), progress)
@@ -370,8 +372,6 @@ def _hash(path: Path | None) -> str | None:
 
 
 def _threads(options: Options) -> int:
-    from hepacalc.cohort.local import cores
-
     if options.engine == "ray" or not options.workers:
         return 1
     return max(1, cores() // options.workers)
