@@ -135,6 +135,7 @@ STATUS: dict[str, Status] = {
     "SRV-06": Status(12, 409, "conflict"),
     "SRV-07": Status(12, 503, "transient"),
     "SRV-09": Status(12, 422, "invalid"),
+    "SRV-10": Status(12, 502, "processing"),
 }
 
 

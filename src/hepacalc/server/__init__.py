@@ -14,7 +14,7 @@ Each may be killed at any instant.
     jobs.py       the queue: enqueue(connection, Work(kind, key, ...)), claim, heartbeat, finish, set_aside
     work/         one module a kind of job: intake, assess, edit, facts, view; a new kind is a line in work.KINDS
     filing.py     studies in the database: file_study, add_instances, the words a search finds them by
-    faults.py     what is refused (SRV-01 ... SRV-09), with its HTTP status in hepacalc.errors.STATUS
+    faults.py     what is refused (SRV-01 ... SRV-10), with its HTTP status in hepacalc.errors.STATUS
 
     app.py        make_app(site): one FastAPI app; a new router is a line in app.ROUTERS
     access.py     need("read", scope="dicomweb"): dependency of a route; own(who): what a user may see; note(): audit
@@ -22,16 +22,18 @@ Each may be killed at any instant.
     middleware.py headers, size limits, log line and count of every request; app.LARGE lists paths with large bodies
     web.py        pages by Jinja2, in the reader's language; phrases.py holds their words
 
+    dimse.py      the DICOM node's process (guarded.py: its limits); dimse_client.py, archives.py: speaking to others
+    outgoing.py   what is queued for others: kinds `send`, `priors` and `fetch` of work/
+    dicomweb.py   QIDO-RS, WADO-RS; dicomweb_store.py STOW-RS; query.py finds, also for C-FIND; dicom_reading.py reads
+    cds_hooks.py  CDS Hooks; cds_prefetch.py reads what a record system sends, cds_cards.py words the answer
+
 What comes in is acknowledged once it is on disk and in the job table. ``intake`` files it: a row in ``studies``, one in
 ``instances`` for each object, the file at ``store.study(folder) / instances.path``; it then queues ``assess`` if the
 images of the study are new. ``assess`` gives a row in ``assessments``, its files at ``store.study(folder) /
 assessments.folder`` (as ``hepacalc assess`` writes them; ``zh/`` holds those in Chinese), its SEG, SR and KO as rows in
 ``instances`` with ``assessment_id`` set, and ``studies.assessment_id`` points to it.
 
-To read what is held: ``instances`` joined with ``studies`` is enough for QIDO-RS and C-FIND; WADO-RS and C-MOVE send
-the files. A user sees the studies of his team only: filter by ``studies.team`` (administrators see all).
-To send results on: add a kind ``send`` to ``work.KINDS`` and queue it in ``work/storing.py``, ``keep_assessment``, in
-the same transaction, with ``key=f"send:{assessment}:{destination}"``, so that it is sent once.
+A user sees the studies of his team only: filter by ``studies.team`` (administrators see all). A DICOM peer has a team.
 
 Ids are random; patient names stand in ``studies`` and ``terms`` only and never in a log line (``logs.py``).
 """

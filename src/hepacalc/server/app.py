@@ -22,6 +22,9 @@ from hepacalc.server import (
     api_knowledge,
     api_people,
     api_studies,
+    cds_hooks,
+    dicomweb,
+    dicomweb_store,
     health,
     oidc,
     pages,
@@ -29,9 +32,12 @@ from hepacalc.server import (
     pages_sign_in,
 )
 from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere, ServerError
+from hepacalc.server.media import CrossOrigin
 from hepacalc.server.metrics import Metrics
 from hepacalc.server.middleware import Guard, problem
+from hepacalc.server.node_settings import read_node
 from hepacalc.server.settings import Settings
+from hepacalc.server.stored import warm
 from hepacalc.server.web import error_page, redirect_to_sign_in
 from hepacalc.server.work import Site
 from hepacalc.server.worker import open_site
@@ -46,6 +52,9 @@ ROUTERS = (
     api_differential.router,
     api_knowledge.router,
     api_people.router,
+    dicomweb.router,
+    dicomweb_store.router,
+    cds_hooks.router,
     pages_sign_in.router,
     pages.router,
     pages_knowledge.router,
@@ -90,6 +99,7 @@ def make_app(site: Site) -> FastAPI:
     app.add_exception_handler(HepacalcError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_middleware(CrossOrigin, origins=read_node(site.settings).origins)
     app.add_middleware(Guard, settings=site.settings, metrics=app.state.metrics, large=LARGE)
     return app
 
@@ -142,7 +152,9 @@ def _wants_page(request: Request) -> bool:
 
 def run_web(settings: Settings, _name: str, stopped: Callable[[], bool], descriptor: int) -> None:
     """Be the web process of the tree, see ``supervisor.py``."""
-    server = uvicorn.Server(server_config(make_app(open_site(settings)), settings, descriptor))
+    site = open_site(settings)
+    server = uvicorn.Server(server_config(make_app(site), settings, descriptor))
+    threading.Thread(target=warm, args=(site,), daemon=True).start()
     threading.Thread(target=_end_when, args=(server, stopped), daemon=True).start()
     server.run()
 

@@ -8,12 +8,13 @@ import socket
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from sqlalchemy import func, select, text
 
 from hepacalc.errors import HepacalcError
 from hepacalc.server.database import now, open_database, reading
+from hepacalc.server.doctor_node import node_checks
 from hepacalc.server.files import Store
 from hepacalc.server.health import LEAST_FREE
 from hepacalc.server.settings import SETTINGS_FILE, Settings, read_settings
@@ -42,7 +43,7 @@ def check_deployment(data: Path) -> list[Check]:
     except HepacalcError as error:
         return [Check("settings", "fail", f"{error.code} {error.message}", error.hint)]
     found = [Check("settings", "ok", f"login {settings.login}, {settings.host} port {settings.port}")]
-    for look in (_folder, _database, _network, _proxy, _optional):
+    for look in (_folder, _database, _network, _proxy, _node, _optional):
         found += look(settings)
     return found
 
@@ -88,7 +89,9 @@ def _database(settings: Settings) -> Iterator[Check]:
             count = connection.execute(select(func.count()).select_from(studies)).scalar()
             failed = connection.execute(select(func.count()).where(jobs.c.state == "failed")).scalar()
             stuck = connection.execute(
-                select(func.count()).where(jobs.c.state == "queued", jobs.c.not_before < now() - STUCK_S)
+                select(func.count()).where(
+                    jobs.c.state == "queued", jobs.c.not_before < now() - STUCK_S, jobs.c.created < now() - STUCK_S
+                )
             ).scalar()
             people = connection.execute(select(func.count()).where(users.c.is_disabled.is_(False))).scalar()
             old = connection.execute(select(func.count()).where(tokens.c.expires < now())).scalar()
@@ -126,6 +129,11 @@ def _proxy(settings: Settings) -> Iterator[Check]:
         yield Check(
             "proxy", "warn", "trusted_proxies is empty: every visitor looks like the proxy.", "Set its address."
         )
+
+
+def _node(settings: Settings) -> Iterator[Check]:
+    for name, level, told, fix in node_checks(settings):
+        yield Check(name, cast("Level", level), told, fix)
 
 
 def _optional(_settings: Settings) -> Iterator[Check]:

@@ -10,6 +10,7 @@ __all__ = [
     "NotAllowed",
     "NotSignedIn",
     "NotThere",
+    "PeerRefused",
     "ServerError",
     "TooLarge",
     "TooMany",
@@ -76,3 +77,9 @@ class InvalidRequest(ServerError):
     """A field of a request is wrong; the message names the field, never what it holds."""
 
     code = "SRV-09"
+
+
+class PeerRefused(ServerError):
+    """A PACS or archive does not take what it is sent, or does not give what it is asked for."""
+
+    code = "SRV-10"

@@ -18,7 +18,7 @@ from hepacalc.server.faults import TooLarge
 from hepacalc.server.filing import plain
 from hepacalc.study.guard import parsing, quiet
 
-__all__ = ["Header", "instance_of", "plain_text", "read_header"]
+__all__ = ["Header", "instance_of", "plain_text", "read_header", "refuse_bomb"]
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 MOST_INFLATED = 2**30
@@ -62,7 +62,7 @@ def read_header(path: Path, *, most_pixels: int, fallback: str) -> Header | str:
             return "not DICOM"
     try:
         with quiet(), parsing(DamagedFile("a header cannot be read.", hint="Send it again.")):
-            _refuse_bomb(path)
+            refuse_bomb(path)
             data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
             header = _dicom(data, facts, fallback)
     except TooLarge:
@@ -158,8 +158,12 @@ def _nifti(path: Path, facts: dict[str, Any], most_pixels: int) -> Header | str:
     return Header(study, instance, suffix)
 
 
-def _refuse_bomb(path: Path) -> None:
-    """Inflate a deflated data set in pieces and stop when it becomes too large; pydicom would take it whole."""
+def refuse_bomb(path: Path) -> None:
+    """Inflate a deflated data set in pieces and stop when it becomes too large; pydicom would take it whole.
+
+    Raises:
+        TooLarge: it expands to more than :data:`MOST_INFLATED` bytes.
+    """
     from pydicom.filereader import read_file_meta_info
 
     if read_file_meta_info(path).get("TransferSyntaxUID") != DEFLATED:

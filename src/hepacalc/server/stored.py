@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 
+from hepacalc.consult import consult
+from hepacalc.errors import HepacalcError
 from hepacalc.knowledge import Knowledge, load_knowledge
+from hepacalc.patient.read import patient_from_data
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Assessment
 from hepacalc.report.stored import read_document, reasoning_from, record_from
 from hepacalc.server.access import assessment_of, site_of
 from hepacalc.server.accounts import Identity
+from hepacalc.server.days import today
+from hepacalc.server.work import Site
 
-__all__ = ["knowledge_of", "read_json", "reasoning_of", "record_of"]
+__all__ = ["knowledge_of", "read_json", "reasoning_of", "record_of", "warm"]
+
+_LOG = logging.getLogger("hepacalc.server.stored")
 
 
 def read_json(path: Path) -> Any:
@@ -32,6 +40,15 @@ def knowledge_of(request: Request) -> Knowledge:
 @lru_cache(maxsize=2)
 def _knowledge(path: str) -> Knowledge:
     return load_knowledge(Path(path) if path else None)
+
+
+def warm(site: Site) -> None:
+    """Load the knowledge base and what reasoning derives from it once, so that the first who asks does not wait."""
+    try:
+        knowledge = _knowledge(site.settings.knowledge)
+        consult(patient_from_data({"schema_version": "1.0"}, today=today()), knowledge, today=today())
+    except HepacalcError as error:
+        _LOG.warning("knowledge cannot be used", extra={"code": error.code})
 
 
 def record_of(request: Request, who: Identity, assessment_id: str) -> Assessment | None:

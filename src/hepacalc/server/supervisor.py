@@ -25,6 +25,7 @@ from typing import Any
 from hepacalc.server.faults import Unavailable
 from hepacalc.server.jobs import release
 from hepacalc.server.logs import set_up_logs
+from hepacalc.server.node_settings import read_node
 from hepacalc.server.receive import sweep
 from hepacalc.server.settings import Limits, Oidc, Settings
 from hepacalc.server.work import Site
@@ -33,6 +34,7 @@ __all__ = ["ROLES", "Supervisor", "listen", "main", "roles_of"]
 
 ROLES: dict[str, tuple[str, str]] = {
     "web": ("hepacalc.server.app", "run_web"),
+    "node": ("hepacalc.server.dimse", "run_node"),
     "worker": ("hepacalc.server.worker", "run_worker"),
 }
 """Role of a process -> module and function ``(settings, name, stopped, descriptor)``."""
@@ -147,7 +149,7 @@ class Supervisor:
 
 def roles_of(settings: Settings) -> tuple[str, ...]:
     """Return the roles that a deployment needs beside its workers."""
-    return ("web",)
+    return ("web", "node") if read_node(settings).port else ("web",)
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -27,6 +27,7 @@ __all__ = [
     "assessments",
     "attempts",
     "audit",
+    "cds_cards",
     "decisions",
     "facts",
     "instances",
@@ -265,4 +266,18 @@ audit = Table(
     Column("outcome", String(12), nullable=False),  # ok, refused
     Column("address", String(64), nullable=False, default=""),
     Column("request_id", String(32), nullable=False, default=""),
+)
+
+cds_cards = Table(
+    "cds_cards",
+    metadata,
+    Column("uuid", String(36), primary_key=True),
+    Column("study_id", String(32), ForeignKey("studies.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("assessment_id", String(32), nullable=False),
+    Column("service", String(40), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("outcome", String(12), nullable=False, default=""),  # accepted, overridden; empty while nobody has said
+    Column("decided", Float),
+    Column("reason", String(40), nullable=False, default=""),
+    Column("comment", Text, nullable=False, default=""),
 )

@@ -19,7 +19,7 @@ from typing import Any
 from hepacalc.errors import HepacalcError, OutputError
 from hepacalc.server.child import RESULT
 from hepacalc.server.database import open_database, writing
-from hepacalc.server.faults import Unavailable, UnfinishedJob
+from hepacalc.server.faults import PeerRefused, Unavailable, UnfinishedJob
 from hepacalc.server.files import Store
 from hepacalc.server.jobs import MOST_STARTS, Job, LostLease, claim, heartbeat, put_back, set_aside
 from hepacalc.server.settings import Settings
@@ -100,13 +100,14 @@ def run_job(site: Site, job: Job) -> None:
 
 
 def _end(site: Site, job: Job, kind: Kind, error: HepacalcError) -> None:
-    died = isinstance(error, UnfinishedJob)
+    died = isinstance(error, UnfinishedJob | PeerRefused)  # another system, too, may think better of it
     tries = job.tries + int(died)
     try:
         if isinstance(error, Unavailable | OutputError):
             put_back(site.engine, job, error, after_s=min(5.0 * 2 ** min(job.starts, 6), _LONGEST_WAIT_S), counts=False)
         elif died and tries < site.settings.limits.tries and job.starts <= MOST_STARTS:
-            put_back(site.engine, job, error, after_s=float(2**tries), counts=True)
+            wait = 30.0 if isinstance(error, PeerRefused) else 1.0
+            put_back(site.engine, job, error, after_s=wait * 2**tries, counts=True)
         else:
             with writing(site.engine) as connection:
                 set_aside(connection, job, error)

@@ -36,6 +36,9 @@ KINDS: dict[str, tuple[str, str]] = {
     "facts": ("hepacalc.server.work.facts", "Facts"),
     "form": ("hepacalc.server.work.answering", "Answer"),
     "view": ("hepacalc.server.work.viewing", "View"),
+    "send": ("hepacalc.server.work.sending", "Send"),
+    "priors": ("hepacalc.server.work.priors", "Priors"),
+    "fetch": ("hepacalc.server.work.priors", "Fetch"),
 }
 """Kind -> module and class, loaded when first needed."""
 

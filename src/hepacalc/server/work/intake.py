@@ -19,6 +19,7 @@ from hepacalc.server.faults import TooLarge
 from hepacalc.server.files import folder_name, make_folder, sync_folder
 from hepacalc.server.filing import file_study
 from hepacalc.server.jobs import Job, finish
+from hepacalc.server.outgoing import queue_priors
 from hepacalc.server.tables import uploads
 from hepacalc.server.work import Site, Tell
 
@@ -87,6 +88,8 @@ class Intake:
             sync_folder(target)
         with writing(site.engine) as connection:
             ids = [file_study(connection, study, team, user_id=job.user_id) for study in found["studies"]]
+            for study_id in ids:
+                queue_priors(connection, site.settings, study_id)
             connection.execute(
                 update(uploads)
                 .where(uploads.c.id == job.upload_id)

@@ -14,6 +14,7 @@ from hepacalc.server.faults import Conflict, NotThere
 from hepacalc.server.files import commit_folder
 from hepacalc.server.filing import add_instances
 from hepacalc.server.jobs import Job, finish
+from hepacalc.server.outgoing import queue_sends
 from hepacalc.server.tables import assessments, facts, jobs, studies
 from hepacalc.server.work import Site
 
@@ -134,6 +135,7 @@ def keep_assessment(site: Site, job: Job, made: Path, found: dict[str, Any]) -> 
                 due=found["headline"].get("due", ""), updated=now(), error="", error_code="",
             )
         )  # fmt: skip
+        queue_sends(connection, site.settings, job.study_id or "", job.id, job.kind)
         finish(connection, job, {"assessment_id": job.id, "revision": revision})
 
 

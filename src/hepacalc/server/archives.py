@@ -1,0 +1,184 @@
+"""Speaking DICOMweb with the archives that the site names: STOW-RS, QIDO-RS, WADO-RS as a client (PS3.18)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from hepacalc.server.faults import InvalidRequest, PeerRefused, Unavailable
+from hepacalc.server.files import WholeFile, make_folder
+from hepacalc.server.multipart import Part, RelatedReader, boundary_of, new_boundary, related
+from hepacalc.server.node_settings import Archive
+
+__all__ = ["fetch_study", "search_studies", "store_files"]
+
+_WAIT = "It is tried again by itself; look at the network and at the archive."
+_ASK = "Ask who runs the archive whether its token and this server are known there."
+_CHUNK = 2**20
+_MOST_JSON = 16 * 2**20
+_DICOM_JSON = "application/dicom+json"
+
+
+@contextmanager
+def _client(archive: Archive, timeout_s: float) -> Iterator[httpx.Client]:
+    """Give a client that goes to this archive only: no redirects, no proxy of the environment.
+
+    Raises:
+        Unavailable: the archive cannot be reached, or fails.
+    """
+    headers = {}
+    if archive.token_file:
+        try:
+            headers["Authorization"] = f"Bearer {Path(archive.token_file).read_text('utf-8').strip()}"
+        except OSError as fault:
+            raise Unavailable(f"the token of {archive.name} cannot be read.", hint="Check token_file.") from fault
+    try:
+        with httpx.Client(timeout=timeout_s, headers=headers, follow_redirects=False, trust_env=False) as client:
+            yield client
+    except httpx.HTTPError as fault:
+        raise Unavailable(f"{archive.name} cannot be reached ({type(fault).__name__}).", hint=_WAIT) from fault
+
+
+def _check(archive: Archive, status: int) -> None:
+    if status >= 500 or status in (408, 425, 429):
+        raise Unavailable(f"{archive.name} answers with status {status}.", hint=_WAIT)
+    if status not in (200, 202, 204):
+        raise PeerRefused(f"{archive.name} refuses with status {status}.", hint=_ASK)
+
+
+def store_files(archive: Archive, paths: Sequence[Path], *, timeout_s: float) -> int:
+    """Send DICOM files by STOW-RS; return how many were taken.
+
+    Args:
+        archive: where to.
+        paths: of files of our own.
+        timeout_s: how long one step may take.
+
+    Raises:
+        Unavailable: the archive cannot be reached, or fails.
+        PeerRefused: it refuses the request or one of the objects.
+    """
+    boundary = new_boundary()
+    parts = [("Content-Type: application/dicom", _content(path)) for path in paths]
+    headers = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+               "Accept": _DICOM_JSON}  # fmt: skip
+    with _client(archive, timeout_s) as client:
+        answer = client.post(f"{archive.url}/studies", content=related(parts, boundary), headers=headers)
+    if answer.status_code == 409:
+        raise PeerRefused(f"{archive.name} took none of the objects.", hint=_ASK)
+    _check(archive, answer.status_code)
+    failed = _told(answer.content).get("00081198", {}).get("Value", []) if answer.content else []
+    if failed:
+        raise PeerRefused(f"{archive.name} refused {len(failed)} of {len(paths)} objects.", hint=_ASK)
+    return len(paths)
+
+
+def _content(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _told(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def search_studies(archive: Archive, patient_id: str, *, timeout_s: float) -> list[dict[str, Any]]:
+    """Return the studies of a patient by QIDO-RS, as DICOM JSON.
+
+    Raises:
+        Unavailable: the archive cannot be reached, fails or answers something else.
+        PeerRefused: it refuses the request.
+    """
+    query = {"PatientID": patient_id, "includefield": "ModalitiesInStudy", "limit": "200"}
+    with _client(archive, timeout_s) as client, client.stream(
+        "GET", f"{archive.url}/studies", params=query, headers={"Accept": _DICOM_JSON}
+    ) as answer:  # fmt: skip
+        _check(archive, answer.status_code)
+        body = b""
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > _MOST_JSON:
+                raise PeerRefused(f"{archive.name} answers a query with too much.", hint=_ASK)
+    if not body:
+        return []
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as fault:
+        raise PeerRefused(f"{archive.name} does not answer with DICOM JSON.", hint=_ASK) from fault
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def fetch_study(
+    archive: Archive, study_uid: str, folder: Path, *, timeout_s: float, most_bytes: int, most_files: int,
+    tell: Callable[[int], None] = lambda _count: None,
+) -> list[Path]:  # fmt: skip
+    """Fetch a study by WADO-RS into a folder; return its files, named by number.
+
+    Args:
+        archive: where from.
+        study_uid: digits and dots only.
+        folder: made when missing.
+        timeout_s: how long one step may take.
+        most_bytes: of the whole study.
+        most_files: of the whole study.
+        tell: told how many files have come.
+
+    Raises:
+        Unavailable: the archive cannot be reached or the answer ends early.
+        PeerRefused: it refuses, or sends something else.
+        TooLarge: it sends more than is taken.
+    """
+    make_folder(folder)
+    paths: list[Path] = []
+    total = [0]
+
+    def begin() -> Part:
+        if len(paths) >= most_files:
+            raise PeerRefused(f"{archive.name} sends more than {most_files} files.", hint=_ASK)
+        paths.append(folder / f"{len(paths):06d}")
+        tell(len(paths))
+        return _Counted(WholeFile(paths[-1], most_bytes - total[0]), total)
+
+    wanted = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+    with _client(archive, timeout_s) as client, client.stream(
+        "GET", f"{archive.url}/studies/{study_uid}", headers={"Accept": wanted}
+    ) as answer:  # fmt: skip
+        _check(archive, answer.status_code)
+        try:
+            reader = RelatedReader(boundary_of(answer.headers.get("content-type", ""), "application/dicom"), begin)
+            try:
+                for chunk in answer.iter_bytes(_CHUNK):
+                    reader.write(chunk)
+                reader.close()
+            finally:
+                reader.abandon()
+        except InvalidRequest as fault:
+            raise Unavailable(f"{archive.name} does not send a whole study.", hint=_WAIT) from fault
+    return paths
+
+
+class _Counted:
+    """A file whose bytes count towards those of the study."""
+
+    def __init__(self, file: WholeFile, total: list[int]) -> None:
+        self._file, self._total = file, total
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._total[0] += len(chunk)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def abandon(self) -> None:
+        self._file.abandon()
