@@ -83,7 +83,7 @@ def _found(connection: Connection, words: list[str]) -> list[ColumnElement[bool]
         for word, begin in begins.items()
     }
     rarest = min(words, key=lambda word: counts[word])
-    out = [
+    out: list[ColumnElement[bool]] = [
         select(terms.c.term).where(terms.c.study_id == studies.c.id, begin).exists()
         for word, begin in begins.items()
         if word != rarest or counts[word] > RARE
