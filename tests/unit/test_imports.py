@@ -102,8 +102,8 @@ def test_the_core_is_pure(path: Path):
 
 @pytest.mark.parametrize("path", MODULES, ids=shown)
 def test_file_is_small(path: Path):
-    # records.py is the one list of nouns
-    limit = 600 if shown(path) == "records.py" else LINES
+    # records.py is the one list of nouns, errors.py the one tree of errors
+    limit = 600 if shown(path) in ("records.py", "errors.py") else LINES
     assert len(path.read_text("utf-8").splitlines()) <= limit, "past 400 lines a file has two jobs"
 
 
