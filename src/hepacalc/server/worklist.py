@@ -83,14 +83,14 @@ def _found(connection: Connection, words: list[str]) -> list[ColumnElement[bool]
         for word, begin in begins.items()
     }
     rarest = min(words, key=lambda word: counts[word])
-    out = [
+    out: list[ColumnElement[bool]] = [
         select(terms.c.term).where(terms.c.study_id == studies.c.id, begin).exists()
         for word, begin in begins.items()
         if word != rarest or counts[word] > RARE
     ]
     if counts[rarest] <= RARE:
         out.append(studies.c.id.in_(select(terms.c.study_id).where(begins[rarest])))
-    return list(out)
+    return out
 
 
 def _place(after: str, *, is_date: bool) -> Any:
