@@ -90,7 +90,7 @@ def _found(connection: Connection, words: list[str]) -> list[ColumnElement[bool]
     ]
     if counts[rarest] <= RARE:
         out.append(studies.c.id.in_(select(terms.c.study_id).where(begins[rarest])))
-    return list(out)
+    return out
 
 
 def _place(after: str, *, is_date: bool) -> Any:
