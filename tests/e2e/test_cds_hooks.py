@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import threading
@@ -96,8 +97,9 @@ class Fhir(http.server.BaseHTTPRequestHandler):
         self.send_response(302 if self.path.startswith("/moved") else 200)
         self.send_header("Location", "/fhir/stolen")
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(ConnectionError):  # whoever asked has given up
+            self.end_headers()
+            self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         return
