@@ -23,7 +23,6 @@ from hepacalc.errors import HepacalcError, UnexpectedFault, WorkerLost
 __all__ = ["RayExecutor"]
 
 _LONGEST_POLL = 60.0
-_STARTS = 3
 
 
 class RayExecutor:
@@ -153,7 +152,7 @@ class _Tried:
 
 
 def _connect(address: str | None, cpus: int) -> None:
-    """Connect to a cluster; one on this machine is tried to be started again, as a busy one is slow to start it.
+    """Connect to a cluster, or start one on this machine.
 
     Raises:
         WorkerLost: there is none.
@@ -161,12 +160,11 @@ def _connect(address: str | None, cpus: int) -> None:
     told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         told |= {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    for _ in range(1 if address else _STARTS):
-        with _Tried() as tried:
-            ray.init(address=address or "local", **told)
-        if tried.error is None:
-            return
-        ray.shutdown()
+    with _Tried() as tried:
+        ray.init(address=address or "local", **told)
+    if tried.error is None:
+        return
+    ray.shutdown()
     raise WorkerLost(
         f"the Ray cluster cannot be used ({type(tried.error).__name__}).",
         hint="Check --address; start one with: ray start --head. See docs/howto/ray-cluster.md.",
