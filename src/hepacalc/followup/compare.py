@@ -151,7 +151,7 @@ class _Both:
     def _neighbour(self, there: Seen, other: Exam) -> str:
         """Return that a lesion of the other exam lies so close that the two may be one; empty when none does."""
         gaps = [body_gap_mm(there.points_mm, seen.points_mm) for seen in other.lesions]
-        if gaps and min(gaps) <= 1.0 + (self.sd_mm if self.fit.is_doubtful else 0.0):
+        if gaps and min(gaps) <= 1.0 + self.sd_mm:
             return "it lies where another lesion lies at the other exam: the two may have been counted as one"
         return ""
 
