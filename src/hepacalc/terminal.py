@@ -49,7 +49,7 @@ class Guard:
     def __init__(self, *, as_json: bool = False, debug: bool = False) -> None:
         self._as_json = as_json
         self._debug = debug
-        self._asked_to_end = False
+        self._asked_to_end = 0
 
     def __enter__(self) -> Self:
         for stream in (sys.stdout, sys.stderr):
@@ -59,17 +59,21 @@ class Guard:
             warnings.simplefilter("ignore")
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, self._terminate)
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._asked_to_end:
+        if self._asked_to_end == TERMINATED:
             # whatever it turned into on its way up (a module half imported, a helper process gone)
             raise SystemExit(TERMINATED)
+        if self._asked_to_end == INTERRUPTED or isinstance(error, KeyboardInterrupt):
+            self._end(INTERRUPTED, "GEN-01", "Interrupted", "stopped before the end.", "No results were written.")
         if isinstance(error, HepacalcError):
             self._end(error.status.exit_status, error.code, type(error).__name__, error.message, error.hint)
-        elif isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code == INTERRUPTED):
+        elif isinstance(error, SystemExit) and error.code == INTERRUPTED:
             self._end(INTERRUPTED, "GEN-01", "Interrupted", "stopped before the end.", "No results were written.")
         elif isinstance(error, BrokenPipeError) or _is_closed_pipe(error):
             _leave_closed_pipe()
@@ -87,8 +91,13 @@ class Guard:
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         """Leave in good order when asked to, so that half-written files are removed."""
-        self._asked_to_end = True
+        self._asked_to_end = TERMINATED
         raise SystemExit(TERMINATED)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Remember that a person stopped it: a library that is being loaded may make another error of it."""
+        self._asked_to_end = INTERRUPTED
+        raise KeyboardInterrupt
 
     def _flush(self, leaving: BaseException | None) -> None:
         """Find out now, and not at the end of Python, that nobody reads any more."""

@@ -42,7 +42,9 @@ def test_unfit_ones_say_what_to_do(tmp_path: Path):
         enqueue(connection, Work("view", "a"))
         failed = enqueue(connection, Work("view", "b"))
         connection.execute(jobs.update().where(jobs.c.id == failed).values(state="failed"))
-        connection.execute(jobs.update().where(jobs.c.id != failed).values(not_before=now() - 7200))
+        connection.execute(
+            jobs.update().where(jobs.c.id != failed).values(not_before=now() - 7200, created=now() - 7200)
+        )
     engine.dispose()
     checks = check_deployment(data)
     told = {(check.name, check.level) for check in checks}

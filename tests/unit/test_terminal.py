@@ -87,6 +87,7 @@ def test_options_reach_the_call(answered, capsys, tmp_path):
     assert options == {
         "series": "1.2", "liver_mask": Path("m.nii"), "segmenter": "embedded", "calibration": Path("c.csv"),
         "agatston": True, "allow_gaps": True, "patient": Path("p.yaml"), "knowledge": None, "foci_mask": None,
+        "priors": (),
     }  # fmt: skip
 
 

@@ -99,7 +99,7 @@ class Interval(NamedTuple):
 
     def __str__(self) -> str:
         span = f"{self.low:g}" if self.low == self.high else f"{self.low:g}-{self.high:g}"
-        return f"every {span} {self.unit}{'' if self.high == 1 else 's'}"
+        return " ".join(("every", span, self.unit if self.high == 1 else f"{self.unit}s"))
 
 
 @dataclass(frozen=True, slots=True)

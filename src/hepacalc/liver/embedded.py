@@ -7,7 +7,7 @@ at 4 mm, ``(clip(HU, -200, 300) + 200) / 250``; output one logit per voxel).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -119,6 +119,8 @@ class EmbeddedSegmenter:
                 if said.steady > STEADY:
                     probability = np.asarray(seen_other[:, :, ::-1], np.float32, order="C")
                     start, witness = np.asarray(found[:, :, ::-1], bool, order="C"), said
+        if start.any() and _lies_left(start, coarse):
+            witness = replace(witness, is_mirrored=True)
         return probability, start, witness
 
     def _witness(self, seen: F32, *, is_mirrored: bool) -> tuple[F32, NDArray[np.bool_], Witness]:
@@ -146,8 +148,20 @@ def _is_doubtful(start: NDArray[np.bool_], probability: F32, coarse: F32, witnes
         return True
     if float(probability[start].mean()) < 0.88:
         return True
+    return _lies_left(start, coarse)
+
+
+_CUT_SHARE = 0.1
+"""Of a column at the edge of the image: more body than this, and the body goes on beyond."""
+
+
+def _lies_left(start: NDArray[np.bool_], coarse: F32) -> bool:
+    """Whether the middle of a mask lies left of the middle of the body; not told of a body that is cut at a side."""
     planes = start.any((1, 2))
-    body = np.flatnonzero((coarse[planes] > -300).any((0, 1)))
+    columns = (coarse[planes] > -300).mean((0, 1))
+    if max(columns[0], columns[-1]) > _CUT_SHARE:
+        return False
+    body = np.flatnonzero(columns)
     return float(np.nonzero(start)[2].mean()) > float(body[0] + body[-1]) / 2
 
 

@@ -37,7 +37,7 @@ class Witness:
         steady: Dice of its mask with the one it gives of the scan made a tenth larger.
         other_ml: volume of the largest other part that it took for liver.
         start_ml: volume of its mask.
-        is_mirrored: whether the liver was only found with left and right exchanged.
+        is_mirrored: whether it lies on the left, or was only found with left and right exchanged.
     """
 
     steady: float

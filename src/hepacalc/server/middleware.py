@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -66,7 +67,16 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request_id, began, status = new_id()[:16], time.perf_counter(), [500]
+        over = threading.Event()
         scope.setdefault("state", {})["request_id"] = request_id
+
+        async def answering(message: Message) -> None:
+            if over.is_set():
+                # whoever was reading the body may have made another error of it
+                if message["type"] == "http.response.start":
+                    await _answer(sending, TooLarge("the request is too large.", hint="Send less at once."))
+                return
+            await sending(message)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -86,7 +96,7 @@ class Guard:
             if refused is not None:
                 await _answer(sending, refused)
             else:
-                await self._app(scope, self._counted(scope, receive), sending)
+                await self._app(scope, self._counted(scope, receive, over), answering)
         finally:
             self._tell(scope, status[0], time.perf_counter() - began, request_id)
 
@@ -116,13 +126,14 @@ class Guard:
         limits = self._settings.limits
         return limits.upload_bytes * 2 if scope["path"].startswith(self._large) else limits.request_bytes
 
-    def _counted(self, scope: Scope, receive: Receive) -> Receive:
+    def _counted(self, scope: Scope, receive: Receive, over: threading.Event) -> Receive:
         most, seen = self._most(scope), [0]
 
         async def receiving() -> Message:
             message = await receive()
             seen[0] += len(message.get("body", b""))
             if seen[0] > most:
+                over.set()
                 raise TooLarge("the request is too large.", hint="Send less at once.")
             return message
 
