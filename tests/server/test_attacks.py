@@ -330,7 +330,10 @@ def test_oversized_headers_and_requests(house: Running):
     assert client.post("/api/studies", json=big).status_code == 413
     assert client.post("/api/studies", content=iter([b"[" * 60_000] * 3)).status_code == 413, "no length was told"
     deep = b'{"facts":' + b"[" * 40_000 + b"]" * 40_000 + b"}"
-    assert client.post("/api/studies", content=deep, headers={"content-type": "application/json"}).status_code == 422
+    assert client.post("/api/studies", content=deep, headers={"content-type": "application/json"}).status_code in (
+        400,
+        422,
+    )
 
 
 def test_another_name_for_this_machine_is_refused(house: Running):
