@@ -18,8 +18,6 @@ CLASSES: dict[str, str] = {
     "KNO": "knowledge base",
     "OUT": "results cannot be written",
     "DEP": "something is not installed",
-    "REG": "the registry",
-    "SRV": "the server",
     "USE": "options contradict each other",
     "RUN-01": "out of memory",
     "RUN-02": "out of time",

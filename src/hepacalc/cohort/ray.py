@@ -8,6 +8,7 @@ statistics; a cluster that is started here listens on this machine only.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from functools import cache
 from types import TracebackType
@@ -23,6 +24,8 @@ from hepacalc.errors import HepacalcError, UnexpectedFault, WorkerLost
 __all__ = ["RayExecutor"]
 
 _LONGEST_POLL = 60.0
+_LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+"""On Linux Ray takes 127.0.0.1 for a mistake and listens on an outer address in its place."""
 
 
 class RayExecutor:
@@ -159,7 +162,7 @@ def _connect(address: str | None, cpus: int) -> None:
     """
     told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        told |= {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        told |= {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": _LOOPBACK}
     with _Tried() as tried:
         ray.init(address=address or "local", **told)
     if tried.error is None:
