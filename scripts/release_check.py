@@ -38,7 +38,8 @@ import importlib, json, pkgutil
 import hepacalc
 missing = {}
 for module in pkgutil.walk_packages(hepacalc.__path__, "hepacalc."):
-    if module.name.endswith("__main__"):
+    # scripts that Alembic runs are no modules
+    if module.name.endswith("__main__") or ".migrations" in module.name:
         continue
     try:
         importlib.import_module(module.name)
