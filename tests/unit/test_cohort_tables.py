@@ -186,7 +186,7 @@ def test_patient_table_in_the_docs_is_one(tmp_path: Path):
     from hepacalc.patient.read import patient_from_data
 
     page = (ROOT / "docs" / "howto" / "cohort.md").read_text("utf-8")
-    table = re.search(r"```csv\n(.*?)```", page, re.DOTALL)
+    table = re.search(r"```text\n(.*?)```", page, re.DOTALL)
     assert table is not None
     path = tmp_path / "p.csv"
     path.write_text(table[1], "utf-8")
