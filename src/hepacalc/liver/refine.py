@@ -117,9 +117,9 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     return Refined(mask, False, change, contrast, field)
 
 
-def _depth_inside(mask: Mask) -> NDArray[np.float64]:
+def _depth_inside(mask: Mask) -> F32:
     """Return the distance to the nearest voxel outside in voxels; beyond the array nothing is known to be outside."""
-    out = np.zeros(mask.shape)
+    out = np.zeros(mask.shape, np.float32)
     box = tuple(
         slice(max(s.start - 1, 0), min(s.stop + 1, n))
         for s, n in zip(ndimage.find_objects(mask.view(np.int8))[0], mask.shape, strict=True)
