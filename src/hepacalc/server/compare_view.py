@@ -49,7 +49,9 @@ Foci = Mapping[int, list[int]]
 """Ids of the foci of each lesion of an exam."""
 
 
-def priors_shown(folder: Path, pairs: Sequence[Mapping[str, Any]], now: Foci, before: Sequence[Foci]) -> list[PriorView]:
+def priors_shown(
+    folder: Path, pairs: Sequence[Mapping[str, Any]], now: Foci, before: Sequence[Foci]
+) -> list[PriorView]:
     """Return the earlier exams of a comparison in the language that is spoken, the latest first.
 
     Args:
