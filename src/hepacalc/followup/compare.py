@@ -228,7 +228,7 @@ class _Both:
 
 def _told(link: Link, change: Change, *, by_mass: bool) -> tuple[Status, tuple[str, ...]]:
     """Return the status of lesions that were seen at both exams, and why."""
-    what = "mass" if by_mass else "volume"
+    what = "calcium mass" if by_mass else "volume"
     many = len(link.prior) + len(link.current) > 2 and not link.regrouped
     moved: Status | None = None
     if many:

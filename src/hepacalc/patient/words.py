@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -120,6 +121,7 @@ def latest(when: str) -> datetime.date:
     return datetime.date(year, month or 12, day or calendar.monthrange(year, month or 12)[1])
 
 
+@lru_cache(maxsize=4096)
 def _parts(when: str) -> tuple[int, int, int]:
     if not re.match(_DATE, when):
         raise ValueError("a date is YYYY, YYYY-MM or YYYY-MM-DD")

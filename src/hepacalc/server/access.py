@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from sqlalchemy import ColumnElement, RowMapping, select, true
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, true
 
 from hepacalc.server import audit
 from hepacalc.server.accounts import Identity, of_session, of_token
@@ -116,13 +116,15 @@ def require_csrf(request: Request, who: Identity, given: str) -> None:
         raise NotAllowed("the request lacks the secret of this session.", hint="Load the page again.")
 
 
-def note(request: Request, action: str, object_id: str = "", outcome: str = "ok") -> None:
+def note(
+    request: Request, action: str, object_id: str = "", outcome: str = "ok", *, within: Connection | None = None
+) -> None:
     """Write a line of the audit log about a request; an object that is none of our ids is not written down."""
     who: Identity | None = getattr(request.state, "identity", None)
     audit.note(
         site_of(request).engine, action, user_id=who.user_id if who else None,
         object_id=object_id if _ID.fullmatch(object_id) else "", outcome=outcome,
-        address=address_of(request), request_id=getattr(request.state, "request_id", ""),
+        address=address_of(request), request_id=getattr(request.state, "request_id", ""), within=within,
     )  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Connection, Engine, insert
 
 from hepacalc.server.database import now, writing
 from hepacalc.server.tables import audit
@@ -16,7 +17,7 @@ _LOG = logging.getLogger("hepacalc.server.audit")
 
 def note(
     engine: Engine, action: str, *, user_id: str | None, object_id: str = "", outcome: str = "ok", address: str = "",
-    request_id: str = "",
+    request_id: str = "", within: Connection | None = None,
 ) -> None:  # fmt: skip
     """Write one line of the audit log, in the database and in the log.
 
@@ -28,9 +29,10 @@ def note(
         outcome: ``ok`` or ``refused``.
         address: from where.
         request_id: of the request.
+        within: a transaction that it is written in; else it is one of its own.
     """
     line = {"action": action[:40], "user_id": user_id, "object_id": object_id[:64], "outcome": outcome,
             "address": address[:64], "request_id": request_id[:32]}  # fmt: skip
-    with writing(engine) as connection:
+    with writing(engine) if within is None else nullcontext(within) as connection:
         connection.execute(insert(audit).values(at=now(), **line))
     _LOG.info("audit", extra={name: value for name, value in line.items() if value})

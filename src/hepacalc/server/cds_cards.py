@@ -133,7 +133,9 @@ def _step(matter: Matter, item: PlanItem, knowledge: Knowledge) -> dict[str, Any
             "label": _cut(said(item.modality)),
             "uuid": str(uuid.uuid4()),
             "isRecommended": not item.provided,
-            "actions": [{"type": "create", "description": said(item.action), "resource": _request(matter, item)}],
+            "actions": [
+                {"type": "create", "description": said(item.action), "resource": _request(matter, item, knowledge)}
+            ],
         }
     ]
     card["selectionBehavior"] = "at-most-one"
@@ -147,9 +149,9 @@ def _address(address: str) -> str:
     return f"https://doi.org/{address}" if address.startswith("10.") else ""
 
 
-def _request(matter: Matter, item: PlanItem) -> dict[str, Any]:
+def _request(matter: Matter, item: PlanItem, knowledge: Knowledge) -> dict[str, Any]:
     """Return the order that a step amounts to: a draft, which a person signs or not."""
-    names = {test.test: said(test.name) for test in matter.reasoning.plan.tests}
+    names = {test: said(tuple(knowledge.tests[test].name.items())) for test in item.tests if test in knowledge.tests}
     return {
         "resourceType": "ServiceRequest",
         "identifier": [{"system": IDENTIFIERS, "value": item.rule}],

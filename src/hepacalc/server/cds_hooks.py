@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -11,10 +12,11 @@ from sqlalchemy import insert, select, update
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from hepacalc.consult import consult
+from hepacalc.consult import consult, weigh
 from hepacalc.errors import InvalidPatient
 from hepacalc.patient.read import patient_from_data
 from hepacalc.patient.schema import Patient
+from hepacalc.reason.reasoning import Reasoning
 from hepacalc.report.language import speaking
 from hepacalc.server.access import note, own, site_of
 from hepacalc.server.accounts import Identity
@@ -133,14 +135,12 @@ def call(request: Request, who: Asker, service: str, asked: Call) -> dict[str, A
     row = _study(request, who, told.person, cds.patient_id_system)
     if row is None:
         return {"cards": []}
-    matter = _matter(request, who, row, told, asked.context.patient_id)
-    knowledge = knowledge_of(request)
+    needle, knowledge = any(is_needle(order) for order in orders), knowledge_of(request)
+    # which tests must not be done is asked for a needle only: without it the answer takes half the time
+    matter = _matter(request, who, row, told, asked.context.patient_id, consult if needle else weigh)
     with speaking(site.settings.language):
-        cards = cards_of(matter, knowledge)
-        if any(is_needle(order) for order in orders):
-            cards = [*needle_cards(matter, knowledge), *cards]
+        cards = [*(needle_cards(matter, knowledge) if needle else []), *cards_of(matter, knowledge)]
     _keep(request, cards, row, service)
-    note(request, "cds.view", row["id"])
     return {"cards": cards}
 
 
@@ -182,13 +182,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 80 and value.isprintable()
 
 
-def _matter(request: Request, who: Identity, row: Any, told: Told, patient_id: str) -> Matter:
+def _matter(
+    request: Request, who: Identity, row: Any, told: Told, patient_id: str, reason: Callable[..., Reasoning]
+) -> Matter:
     site = site_of(request)
     with reading(site.engine) as connection:
         held = latest_facts(connection, row["id"], row)
     patient, is_joined = _joined(held, told.patient)
     scan = record_of(request, who, row["assessment_id"])
-    reasoning = consult(patient, knowledge_of(request), today=today(), assessment=scan)
+    reasoning = reason(patient, knowledge_of(request), today=today(), assessment=scan)
     date = row["study_date"]
     day = f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 and date.isdigit() else ""
     url = site.settings.public_url or str(request.base_url).rstrip("/")
@@ -207,13 +209,14 @@ def _joined(held: dict[str, Any], patient: Patient | None) -> tuple[Patient, boo
 
 
 def _keep(request: Request, cards: list[dict[str, Any]], row: Any, service: str) -> None:
-    """Note which cards were given, so that feedback on them can be understood."""
+    """Note which cards were given, so that feedback on them can be understood, and who saw them."""
     rows = [
         {"uuid": card["uuid"], "study_id": row["id"], "assessment_id": row["assessment_id"], "service": service,
          "created": now()} for card in cards
     ]  # fmt: skip
     with writing(site_of(request).engine) as connection:
         connection.execute(insert(cds_cards), rows)
+        note(request, "cds.view", row["id"], within=connection)
 
 
 @router.post("/cds-services/{service}/feedback")

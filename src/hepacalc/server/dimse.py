@@ -33,9 +33,10 @@ from hepacalc.server.faults import TooLarge, Unavailable
 from hepacalc.server.guarded import GuardedServer, message_is_handled
 from hepacalc.server.node_settings import Node, Peer, read_node
 from hepacalc.server.query import LEVELS, MATCHED, Level, find, held_instances
-from hepacalc.server.receive import receive_instance
+from hepacalc.server.receive import OpenUploads, receive_instance
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import studies
+from hepacalc.server.telemetry import begin
 from hepacalc.server.work import Site
 from hepacalc.server.worker import open_site
 from hepacalc.study.guard import parsing, quiet
@@ -61,7 +62,7 @@ class _Service:
     """Answers the requests of associations."""
 
     def __init__(self, site: Site, node: Node) -> None:
-        self.site, self.node = site, node
+        self.site, self.node, self.open = site, node, OpenUploads()
 
     def handlers(self) -> list[Any]:
         """Return the handlers as pynetdicom takes them."""
@@ -109,11 +110,18 @@ class _Service:
         peer = self._peer(event, "store")
         if peer is None:
             return _NOT_ALLOWED
+        with begin("C-STORE", serves=True) as span:
+            status = self._taken(event, peer)
+            span.tell(hepacalc__dimse__status=status)
+        return status
+
+    def _taken(self, event: evt.Event, peer: Peer) -> int:
+        """Bring an instance to disk and job table; return the status to answer with."""
         data, asked = event.encoded_dataset(), cast("Any", event.request)
         try:
             receive_instance(
                 self.site.engine, self.site.settings, source=f"dicom:{peer.ae_title}", team=peer.team,
-                study_uid=_study_uid(data), sop_uid=str(asked.AffectedSOPInstanceUID), data=[data],
+                study_uid=_study_uid(data), sop_uid=str(asked.AffectedSOPInstanceUID), data=[data], known=self.open,
             )  # fmt: skip
         except (Unavailable, TooLarge) as error:
             _LOG.warning("instance not taken", extra={"code": error.code})

@@ -14,24 +14,24 @@ Nothing is parsed here: that is done in the process of an ``intake`` job, under 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hepacalc.server.database import new_id, now, reading, writing
-from hepacalc.server.faults import Conflict, InvalidRequest, TooLarge
+from hepacalc.server.faults import Conflict, InvalidRequest, TooLarge, Unavailable
 from hepacalc.server.files import Store, WholeFile, make_folder, sync_folder, write_whole
 from hepacalc.server.jobs import Work, enqueue, postpone
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import jobs, uploads
 
-__all__ = ["FileInUpload", "Upload", "earlier_upload", "receive", "receive_instance", "sweep"]
+__all__ = ["FileInUpload", "OpenUploads", "Upload", "earlier_upload", "receive", "receive_instance", "sweep"]
 
+MOST_OPEN = 1000
 _SUFFIXES = (".nii.gz", ".nii", ".zip")
 
 
@@ -177,9 +177,29 @@ def earlier_upload(engine: Engine, user_id: str, key: str) -> tuple[str, str, st
     return None if row is None else (row.id, row.state, row.digest)
 
 
+class OpenUploads:
+    """Uploads that this process has just added to, so that the table need not be asked where the next file goes."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def get(self, source: str, group: str, settings: Settings) -> str | None:
+        """Return an upload that cannot have been begun since it was seen to wait."""
+        upload_id, seen = self._held.get((source, group), ("", 0.0))
+        return upload_id if now() - seen < settings.quiet_s / 4 else None
+
+    def keep(self, source: str, group: str, upload_id: str) -> None:
+        """Note an upload that waits now; those that were seen longest ago are forgotten."""
+        self._held.pop((source, group), None)
+        self._held[source, group] = (upload_id, now())
+        if len(self._held) > MOST_OPEN:
+            del self._held[next(iter(self._held))]
+
+
 def receive_instance(
-    engine: Engine, settings: Settings, *, source: str, team: str, study_uid: str, sop_uid: str, data: Iterable[bytes]
-) -> str:
+    engine: Engine, settings: Settings, *, source: str, team: str, study_uid: str, sop_uid: str, data: Iterable[bytes],
+    known: OpenUploads | None = None,
+) -> str:  # fmt: skip
     """Take one instance of a study that comes file by file; return the id of its upload once it is safe.
 
     Args:
@@ -190,6 +210,7 @@ def receive_instance(
         study_uid: StudyInstanceUID as the sender gives it; used as a key only.
         sop_uid: SOPInstanceUID as the sender gives it; the same one sent again replaces the first.
         data: a DICOM file, with preamble and file meta information.
+        known: of the process that receives: then the table is asked once an instance, before it is acknowledged.
 
     Raises:
         TooLarge: one instance larger than an upload may be.
@@ -198,35 +219,44 @@ def receive_instance(
     store = Store(settings.data)
     group = hashlib.sha256(f"{team}\0{study_uid}".encode()).hexdigest()
     name = hashlib.sha256(sop_uid.encode()).hexdigest()[:40]
-    upload_id = _open_upload(engine, settings, source, team, group)
+    held = None if known is None else known.get(source, group, settings)
+    upload_id = held or _open_upload(engine, settings, source, team, group)
     folder = store.incoming(upload_id)
     make_folder(folder)
     write_whole(folder / name, data, most=settings.limits.upload_bytes)
     later = _open_upload(engine, settings, source, team, group)
     if later != upload_id:
-        # the quiet time ended while this file came: it goes into an upload of its own, unless it was filed already
+        # the quiet time ended while this file came: it goes into an upload of its own
         make_folder(store.incoming(later))
-        with contextlib.suppress(FileNotFoundError):
+        try:
             (folder / name).replace(store.incoming(later) / name)
-            sync_folder(store.incoming(later))
+        except FileNotFoundError as fault:
+            # filed already, or removed with what was filed: only the sender can make sure
+            raise Unavailable("the study was being filed.", hint="Send the instance again.") from fault
+        sync_folder(store.incoming(later))
+    if known is not None:
+        known.keep(source, group, later)
     return later
+
+
+_WAITING = (
+    select(uploads.c.id, jobs.c.not_before)
+    .join(jobs, jobs.c.upload_id == uploads.c.id)
+    .where(uploads.c.source == bindparam("source"), uploads.c.digest == bindparam("digest"))
+    .where(uploads.c.state == "received", jobs.c.kind == "intake", jobs.c.state == "queued", jobs.c.starts == 0)
+    .order_by(uploads.c.created.desc())
+)
 
 
 def _open_upload(engine: Engine, settings: Settings, source: str, team: str, group: str) -> str:
     """Return the upload that still waits for files of this study, or a new one with its job."""
-    waiting = (
-        select(uploads.c.id, jobs.c.not_before)
-        .join(jobs, jobs.c.upload_id == uploads.c.id)
-        .where(uploads.c.source == source, uploads.c.digest == group, uploads.c.state == "received")
-        .where(jobs.c.kind == "intake", jobs.c.state == "queued", jobs.c.starts == 0)
-        .order_by(uploads.c.created.desc())
-    )
+    wanted = {"source": source, "digest": group}
     with reading(engine) as connection:
-        found = connection.execute(waiting).first()
+        found = connection.execute(_WAITING, wanted).first()
     if found is not None and found.not_before > now() + settings.quiet_s / 2:
         return str(found.id)  # nobody may begin its job for a while: no need to write
     with writing(engine) as connection:
-        found = connection.execute(waiting).first()
+        found = connection.execute(_WAITING, wanted).first()
         if found is not None and postpone(connection, f"intake:{found.id}", now() + settings.quiet_s):
             return str(found.id)
         upload_id = new_id()
