@@ -37,6 +37,11 @@ def test_off_unless_the_site_says_where(monkeypatch: pytest.MonkeyPatch, caplog:
     assert "hepacalc[telemetry]" in caplog.text
 
 
+def test_telemetry_of_the_framework_stays_off(house: Running):
+    assert not any(getattr(house.app, "_telemetry", {}).get(name) for name in ("tracing", "metrics", "logs"))
+    assert not getattr(house.app, "_telemetry", {}).get("auto_configure")
+
+
 def test_requests_and_stages_are_told_without_names(house: Running, spans):
     client = house.client("anna")
     client.get("/api/studies", params={"search": NAME})

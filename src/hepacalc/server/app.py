@@ -67,6 +67,9 @@ ROUTERS = (
 """Every router of the server; a new one is added here."""
 LARGE = ("/api/uploads", "/dicomweb/studies")
 """Paths that take large bodies, and limit them themselves."""
+NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False,
+                     "auto_configure": False}  # fmt: skip
+"""FastAPI's own telemetry stays off, whatever the environment says: it would send messages of exceptions."""
 TITLE = "hepacalc"
 DESCRIPTION = (
     "Finds and measures calcification in the liver on CT. Decision support without clinical review; not a medical "
@@ -92,7 +95,7 @@ def make_app(site: Site) -> FastAPI:
 
     app = FastAPI(
         title=TITLE, version=__version__, description=DESCRIPTION, openapi_url="/api/openapi.json", docs_url=None,
-        redoc_url=None,
+        redoc_url=None, telemetry=NO_TELEMETRY,
     )  # fmt: skip
     app.state.site = site
     app.state.metrics = Metrics(site.engine, site.settings)

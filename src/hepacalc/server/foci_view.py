@@ -27,14 +27,15 @@ def foci_of(assessment: Assessment) -> list[FocusRow]:
     turn = assessment.geometry.canonical()
     rows = []
     for focus in assessment.foci:
+        shown = localised(focus)
         rows.append(
             FocusRow(
-                focus=localised(focus),
+                focus=shown,
                 at=_turned(turn, focus.peak_index),
                 mass=_of(focus, "mass_mg"),
                 diameter=_of(focus, "diameter_mm"),
                 max_hu=_of(focus, "max_hu"),
-                pattern="" if isinstance(focus.pattern, NotMeasured) else focus.pattern.dominant,
+                pattern="" if isinstance(shown.pattern, NotMeasured) else shown.pattern.dominant,
             )
         )
     return rows

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry: off, and nothing of it imported, unless the site sets its standard variables.
+"""Traces by OpenTelemetry: off, and its SDK not imported, unless the site sets the standard variables.
 
 With ``OTEL_EXPORTER_OTLP_ENDPOINT`` (or ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT``) set, and the extra ``telemetry``
 installed, each request and each stage of a job becomes a span and is sent there by OTLP over HTTP. Attributes are
