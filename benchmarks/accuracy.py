@@ -20,7 +20,7 @@ import numpy as np
 
 from hepacalc.liver import get_segmenter
 from hepacalc.phantom import FocusSpec, Insertion, Phantom, draw_scene, insert_foci, random_specs, scan
-from hepacalc.records import PATTERNS, Assessment, Focus, LiverMask, Measured, NotMeasured
+from hepacalc.records import PATTERNS, Assessment, Focus, LiverMask, Measured, NotMeasured, Volume
 from hepacalc.study import open_study
 from matching import NON_CONTRAST, PORTAL, SHARED, Match, expert_liver, match, real_scan, row, walk
 
@@ -239,8 +239,9 @@ def thickness_rows(matches: list[Match]) -> list[dict[str, Any]]:
         masses: dict[int, list[float]] = {}
         for slice_mm in (1.0, 2.5, 5.0):
             phantom = scan(scene, spacing_mm=(slice_mm, 0.8, 0.8), noise_hu=12 if slice_mm < 2 else 9)
+            found = with_true_liver(phantom)
             part, _ = match(
-                phantom.truth.foci, with_true_liver(phantom), scan=f"phantom, seed {seed}", phase="non-contrast", thickness_mm=slice_mm,
+                phantom.truth.foci, found, scan=f"phantom, seed {seed}", phase="non-contrast", thickness_mm=slice_mm,
                 source="phantom",
             )  # fmt: skip
             matches += part

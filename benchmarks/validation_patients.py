@@ -1,7 +1,7 @@
 """Digital patients as a user's scans: assessed without any help, every number set against the truth.
 
-Each has a phase, a slice thickness, a tube voltage, a liver divided by a plan of its own, mimics and twelve foci. What is
-true of what the scan itself shows (HU) is read off the same scan without noise, with and without calcium.
+Each has a phase, a slice thickness, a tube voltage, a liver divided by a plan of its own, mimics and twelve foci.
+What is true of what the scan itself shows (HU) is read off the same scan without noise, with and without calcium.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ MIMICS = (
     ("gallstone", "costal cartilage", "enhanced vessel"), ("surgical clip", "costal cartilage"),
     ("biliary stent", "pneumobilia", "enhanced vessel"), ("bowel contrast", "gallstone"), ("lipiodol",),
 )  # fmt: skip
-LARGE_VEIN_MM = 70.0
 SHELL = {"parenchyma": "parenchyma", "fluid": "fluid", "soft-tissue mass": "soft_tissue_mass"}
 NOT_LISTED = "not listed"
 
@@ -197,16 +196,15 @@ def _segments(scene: Scene) -> SegmentTruth:
 
 
 def _large_vessels(scene: Scene) -> np.ndarray:
-    """Return LPS points, half a millimetre apart, on the hepatic veins (first 7 cm) and the portal trunk and branches."""
+    """Return LPS points, half a millimetre apart, on the three hepatic veins and the portal trunk and branches."""
     truth = _segments(scene)
     z, y, x = truth.coordinates
     grid = Grid(z.values, y.values, x.values, z.origin_mm, z.step_mm)
-    lines = [(line, LARGE_VEIN_MM) for line in truth.plan.veins] + [(line, np.inf) for line in truth.plan.portal]
     points = []
-    for line, most in lines:
+    for line in (*truth.plan.veins, *truth.plan.portal):
         corners = np.array([to_patient(grid, p) for p in line])
         gone = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))])
-        along = np.arange(0, min(float(gone[-1]), most), 0.5)
+        along = np.arange(0, float(gone[-1]), 0.5)
         points.append(np.stack([np.interp(along, gone, corners[:, axis]) for axis in (2, 1, 0)], axis=1))
     return np.concatenate(points)
 
@@ -218,7 +216,7 @@ def patient_words(seen: Seen, matches: Sequence[Match]) -> list[Word]:
     """Every class that was named for one patient: pattern, segment, surroundings, kinds, phase, whether complete."""
     truth = _segments(seen.scene)
     out = [
-        Word("phase", str(seen.made.truth.phase), seen.found.phase.name, None),
+        Word("phase", str(seen.made.truth.phase), seen.found.phase.name, seen.found.phase.probability),
         Word("liver is complete", *(str(c) for c in (seen.made.truth.liver_is_complete, seen.found.liver.is_complete))),
     ]
     for m in matches:
