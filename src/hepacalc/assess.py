@@ -22,7 +22,7 @@ from hepacalc.consult import consult
 from hepacalc.errors import MeasurementError, UsageError
 from hepacalc.foci.calibration import calibration_for
 from hepacalc.foci.find import FociResult, find_foci
-from hepacalc.foci.resolution import in_plane_sigma_mm
+from hepacalc.foci.scene import look_at
 from hepacalc.interop.foci_file import FociMask, as_tracked, read_foci_mask
 from hepacalc.interop.same_patient import refuse_other_patient
 from hepacalc.knowledge import Knowledge, load_knowledge
@@ -161,8 +161,8 @@ def assess_volume(
             liver = get_segmenter(segmenter).segment(volume, progress=watch.inner)
         given = read_foci_mask(Path(foci_mask), volume) if isinstance(foci_mask, str | os.PathLike) else foci_mask
     with watch("judging phase and quality"), ThreadPoolExecutor(1) as pool:
-        # the resolution is a matter of the whole scan, and a second core is free
-        sigma = pool.submit(in_plane_sigma_mm, volume)
+        # resolution and noise are the foci's, but a second core is free here
+        scene = pool.submit(look_at, volume, liver)
         reference = vessel_reference(volume, liver)
         phase = detect_phase(volume, liver, reference=reference)
         quality = assess_quality(volume, liver, phase)
@@ -179,7 +179,7 @@ def assess_volume(
             locate=partial(_locate, anatomy),
             agatston=agatston,
             drawn=None if given is None else given.drawn,
-            sigma_mm=sigma.result(),
+            scene=scene.result(),
         )
         result = replace(result, foci=_with_distances(result.foci, anatomy))
     if given is not None:

@@ -16,6 +16,8 @@ from hepacalc.phantom.exam import draw_movement, moved
 from hepacalc.report.comparison import COMPARISON_COLUMNS, COMPARISON_OUTPUTS, load_comparison_schema
 from reason_example import PERSON
 
+pytestmark = pytest.mark.slow
+
 SPECS = [FocusSpec("nodular solid", size, 600.0) for size in (16.0, 13.0, 11.0, 10.0)]
 
 

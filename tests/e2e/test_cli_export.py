@@ -109,6 +109,7 @@ def test_bad_requests(out: Path, tmp_path: Path) -> None:
     assert files(out) == before
 
 
+@pytest.mark.slow
 def test_without_identity(out: Path, study: Path, tmp_path: Path) -> None:
     known = json.loads((out / "assessment.json").read_text("utf-8"))["acquisition"]
     person = ("--patient", study / "patient.yaml")

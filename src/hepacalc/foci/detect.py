@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hepacalc.foci.blocks import block_max, block_mean, enlarge, spread, tight_box
+from hepacalc.foci.blocks import any_of_blocks, block_max, block_mean, enlarge, spread, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene, bulk
 from hepacalc.geometry import Slices3
 
@@ -171,24 +171,28 @@ class _Surface:
         self._depth = np.clip(depth, 0, None)
         self._near = _grow(liver, step, REACH_MM)
 
-    def _cells(self, index: NDArray[np.intp]) -> tuple[NDArray[np.intp], ...]:
-        """Return the blocks ``(n, 3)`` voxels lie in; what is far from the liver counts as at the edge of the box."""
-        cells = np.clip(index // self._coarse - self._start, 0, np.array(self._depth.shape) - 1)
-        return tuple(cells.T)
+    def _cells(self, index: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return blocks ``(n, 3)``; what is far from the liver counts as at the edge of the box."""
+        return np.asarray(np.clip(index - self._start, 0, np.array(self._depth.shape) - 1), np.intp)
 
     def depth_mm(self, box: Slices3, region: Mask) -> float:
         """Return how deep below the liver's surface a region reaches."""
-        return float(self._depth[self._cells(np.argwhere(region) + [b.start for b in box])].max())
+        touched = any_of_blocks(region, [b.start for b in box], self._coarse)
+        first = [b.start // f for b, f in zip(box, self._coarse, strict=True)]
+        return float(self._depth[tuple(self._cells(np.argwhere(touched) + first).T)].max())
 
     def near_liver(self, start: list[int], region: Mask) -> Mask:
         """Return the part of a region, whose first voxel lies at ``start``, that lies in the liver or close to it."""
-        out = np.zeros(region.shape, bool)
-        out[region] = self._near[self._cells(np.argwhere(region) + start)]
-        return out
+        near = self._near
+        for axis, (s, n, f) in enumerate(zip(start, region.shape, self._coarse, strict=True)):
+            cells = np.clip(np.arange(s, s + n) // f - self._start[axis], 0, near.shape[axis] - 1)
+            near = np.take(near, cells, axis)
+        return near & region
 
     def depth_at(self, index: tuple[int, int, int]) -> float:
         """Return how deep a voxel lies below the liver's surface."""
-        return float(self._depth[self._cells(np.array([index]))][0])
+        z, y, x = self._cells(np.array(index, np.intp) // np.array(self._coarse, np.intp))
+        return float(self._depth[z, y, x])
 
 
 class _Field:
@@ -328,10 +332,11 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
         kept = field.surface.near_liver(start, region)
         here = tuple(a - t.start for a, t in zip(at, tight, strict=True))
         if kept[here]:
-            region, is_cut = _part_with(kept, here), True
+            near = tight_box(kept)
+            is_cut, region = True, _part_with(kept[near], tuple(a - n.start for a, n in zip(here, near, strict=True)))
             tight = tight_box(region)
             region = region[tight]
-            start = [s + t.start for s, t in zip(start, tight, strict=True)]
+            start = [s + n.start + t.start for s, n, t in zip(start, near, tight, strict=True)]
     place = tuple(slice(s, s + n) for s, n in zip(start, region.shape, strict=True))
     where: Slices3 = (place[0], place[1], place[2])
     body = np.ascontiguousarray(region)
@@ -340,7 +345,7 @@ def _flood(field: _Field, peak: tuple[int, int, int], background: float) -> _Flo
 
 def _calmed(hu: F32, at: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[F32, tuple[int, ...], float]:
     """Return a smoothed window, the highest voxel near ``at`` in it, and its height."""
-    smooth = ndimage.gaussian_filter(hu, [1.0 / d if d < 2.5 else 0.0 for d in spacing])
+    smooth = ndimage.gaussian_filter(hu, [1.0 / d if d < 2.5 else 0.0 for d in spacing], truncate=3)
     near = tuple(slice(max(a - 1, 0), a + 2) for a in at)
     part = smooth[near]
     top = np.unravel_index(int(np.argmax(part)), part.shape)

@@ -19,8 +19,7 @@ from hepacalc.foci.join import LESION_KINDS, Draft, join_foci
 from hepacalc.foci.measure import measure_focus, measure_roughly, measure_surroundings
 from hepacalc.foci.mimics import Verdict, is_beside, judge, judge_vessel
 from hepacalc.foci.pattern import classify_pattern
-from hepacalc.foci.resolution import TYPICAL_SIGMA_MM, in_plane_sigma_mm
-from hepacalc.foci.scene import Mask, Scene, look_at, sharpened
+from hepacalc.foci.scene import Mask, Scene, look_at
 from hepacalc.foci.signs import Signs, look
 from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree
 from hepacalc.foci.window import Window, open_window
@@ -98,7 +97,7 @@ def find_foci(
     hilum_mm: tuple[float, float, float] | None = None,
     agatston: bool = False,
     drawn: DrawnFoci | None = None,
-    sigma_mm: float | None = None,
+    scene: Scene | None = None,
 ) -> FociResult:
     """Find and measure bright foci in the liver.
 
@@ -113,17 +112,14 @@ def find_foci(
         hilum_mm: LPS position of the hilum, when known.
         agatston: whether the Agatston-like score is wanted.
         drawn: contours that a person drew or corrected: these are measured, and nothing is searched for.
-        sigma_mm: standard deviation of the in-plane point spread, where it is known already; else the scan is asked.
+        scene: what :func:`look_at` said of this scan and liver, where it was asked already.
 
     Raises:
         MeasurementError: the liver mask is empty, or a drawn contour lies away from the liver.
     """
     # NumPy and SciPy let go of the interpreter: two cores, two threads
     with ThreadPoolExecutor(2) as pool:
-        asked = pool.submit(in_plane_sigma_mm, volume) if sigma_mm is None else None
-        scene = look_at(volume, liver, TYPICAL_SIGMA_MM)
-        sigma = asked.result() if asked else sigma_mm or TYPICAL_SIGMA_MM
-        scene = sharpened(scene, sigma)
+        scene = look_at(volume, liver) if scene is None else scene
         blood = _blood(scene, phase, liver_vessel_hu)
         if drawn is None:
             candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
@@ -143,7 +139,8 @@ def find_foci(
             ]
     foci, lesions, order = join_foci(scene, drafts, calibration)
     labels = _labels(scene, volume, [found[k].candidate for k in order])
-    smallest = smallest_trusted_mm(scene.noise_hu, 2.355 * sigma)
+    in_plane = max(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
+    smallest = smallest_trusted_mm(scene.noise_hu, 2.355 * in_plane)
     notes = [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
     return FociResult(
         tuple(foci),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from scipy import ndimage
 from hepacalc.errors import MeasurementError
 from hepacalc.foci.blocks import spread, tight_box
 from hepacalc.foci.median import median_filter
+from hepacalc.foci.resolution import in_plane_sigma_mm
 from hepacalc.geometry import Geometry, Reorientation, Slices3
 from hepacalc.records import LiverMask, Volume
 
-__all__ = ["NoiseCurve", "Scene", "bulk", "look_at", "sharpened"]
+__all__ = ["NoiseCurve", "Scene", "bulk", "look_at"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -99,13 +100,13 @@ class Scene:
         return self.geometry.voxel_mm3
 
 
-def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float) -> Scene:
+def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float | None = None) -> Scene:
     """Cut the liver out of a scan and learn its grey values and noise.
 
     Args:
         volume: the scan.
         liver: mask on the same grid.
-        sigma_in_plane_mm: standard deviation of the in-plane point spread.
+        sigma_in_plane_mm: standard deviation of the in-plane point spread; the scan is asked where it is not given.
 
     Raises:
         MeasurementError: the mask is empty.
@@ -126,7 +127,7 @@ def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float) -> Scene
     inside = np.ascontiguousarray(mask[crop])
     slice_axis = turn.axes.index(volume.slice_axis)
     thickness = volume.slice_thickness_mm
-    sigma = [sigma_in_plane_mm] * 3
+    sigma = [in_plane_sigma_mm(volume) if sigma_in_plane_mm is None else sigma_in_plane_mm] * 3
     sigma[slice_axis] = float(np.hypot(thickness / np.sqrt(12), 0.22 * thickness))
     shell, core = _shell(inside, spacing)
     values = hu[_THINNED][core]
@@ -140,12 +141,6 @@ def look_at(volume: Volume, liver: LiverMask, sigma_in_plane_mm: float) -> Scene
         turn.geometry.shape, slice_axis,
         (sigma[0], sigma[1], sigma[2]), thickness, mean, spread_hu, noise, curve, top if is_cut_off else np.inf,
     )  # fmt: skip
-
-
-def sharpened(scene: Scene, sigma_in_plane_mm: float) -> Scene:
-    """Return the scene with another in-plane point spread (standard deviation in mm)."""
-    sigma = [s if axis == scene.slice_axis else sigma_in_plane_mm for axis, s in enumerate(scene.sigma_mm)]
-    return replace(scene, sigma_mm=(sigma[0], sigma[1], sigma[2]))
 
 
 def bulk(values: NDArray[np.floating]) -> tuple[float, float]:

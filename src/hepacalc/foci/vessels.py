@@ -126,7 +126,7 @@ def _smooth_values(scene: Scene, candidate: Candidate) -> F32:
     """Return the HU of a candidate's voxels, averaged over about the resolution in the plane."""
     box = tuple(slice(max(b.start - 4, 0), b.stop + 4) for b in candidate.box)
     sigma = [0.0 if axis == scene.slice_axis and d > 1.5 else 0.9 / d for axis, d in enumerate(scene.spacing_mm)]
-    smooth = ndimage.gaussian_filter(scene.hu[box], sigma)
+    smooth = ndimage.gaussian_filter(scene.hu[box], sigma, truncate=3)
     inner = tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(candidate.box, box, strict=True))
     return np.asarray(smooth[inner][candidate.region])
 

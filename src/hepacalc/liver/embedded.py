@@ -7,6 +7,7 @@ at 4 mm, ``(clip(HU, -200, 300) + 200) / 250``; output one logit per voxel).
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -21,7 +22,7 @@ from scipy.special import expit
 from hepacalc.errors import NoUsableLiver
 from hepacalc.geometry import Geometry
 from hepacalc.liver.calm import without_dense
-from hepacalc.liver.refine import largest_component, refine, robust_mean_sd
+from hepacalc.liver.refine import Refined, largest_component, refine, robust_mean_sd
 from hepacalc.liver.resample import IsoGrid, iso_grid, shrink, spread
 from hepacalc.liver.trust import (
     LARGER,
@@ -38,6 +39,7 @@ from hepacalc.records import LiverMask, LiverProbability, Volume
 __all__ = ["EmbeddedSegmenter"]
 
 F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 COARSE_MM = 4.0
 FINE_MM = 2.0
 MARGIN_MM = 26.0
@@ -84,11 +86,24 @@ class EmbeddedSegmenter:
         tell("looking for the liver", 0.0)
         coarse_grid = iso_grid(turn.geometry.shape, spacing, COARSE_MM)
         coarse = shrink(hu, coarse_grid)
-        probability, start, witness = self._look(coarse)
-        _check(start, probability, coarse)
+        seen = without_dense(coarse)
+        probability = _probability(seen, self.threads, self.weights)
+        start = largest_component(probability > 0.5)
         tell("drawing its contour", 0.5)
-        grid, fine_hu, fine_p = _around(hu, spacing, coarse_grid, start, probability)
-        refined = refine(fine_hu, fine_p, FINE_MM)
+        with ThreadPoolExecutor(1) as pool:
+            # the contour is drawn while the network looks a second time; a liver on the left is drawn anew
+            witness = pool.submit(self._witness, seen, probability, start)
+            drawn = _drawn(hu, spacing, coarse_grid, start, probability) if _is_sized_like_one(start) else None
+            said = witness.result()
+        found = self._mirrored(seen, coarse, probability, start, said)
+        if found is not None:
+            probability, start, said = found
+            drawn = _drawn(hu, spacing, coarse_grid, start, probability)
+        elif start.any() and _lies_left(start, coarse):
+            said = replace(said, is_mirrored=True)
+        _check(start, probability, coarse)
+        assert drawn is not None
+        grid, fine_hu, fine_p, refined = drawn
         smooth = ndimage.gaussian_filter(refined.mask.astype(np.float32), 0.6)
         mask = spread(smooth, grid, 0.5)
         if not mask.any():
@@ -96,45 +111,44 @@ class EmbeddedSegmenter:
                 "a liver was wanted, but what looked like one vanished when its contour was drawn.",
                 hint="Give a mask with --liver-mask, or send a scan that shows the upper abdomen.",
             )
-        confidence, warnings = trust(refined, fine_hu, fine_p, witness)
+        confidence, warnings = trust(refined, fine_hu, fine_p, said)
         likely = LiverProbability(voxel_probability(refined, fine_p), _geometry(grid, turn.geometry))
         tell("liver found", 1.0)
         native = np.ascontiguousarray(turn.undo(mask))
         return LiverMask(native, volume.geometry, self.name, self.version, confidence, warnings, likely)
 
-    def _look(self, coarse: F32) -> tuple[F32, NDArray[np.bool_], Witness]:
-        """Return the probability of liver at 4 mm, its largest part, and what the network says of the scan changed.
+    def _mirrored(
+        self, seen: F32, coarse: F32, probability: F32, start: Mask, said: Witness
+    ) -> tuple[F32, Mask, Witness] | None:
+        """Return what the network says of the scan with left and right exchanged, brought back; None: not better.
 
-        Where the first look finds no clear liver on the right, the scan is looked at with left and right exchanged;
-        that is taken when it shows more liver, and surer (situs inversus, or a scan written the wrong way round).
+        That is asked where the first look found no clear liver on the right, and taken when it shows more liver, and
+        surer (situs inversus, or a scan written the wrong way round).
         """
-        seen = without_dense(coarse)
-        probability, start, witness = self._witness(seen, is_mirrored=False)
-        if _is_doubtful(start, probability, coarse, witness):
-            turned = np.ascontiguousarray(seen[:, :, ::-1])
-            other = _probability(turned, self.threads, self.weights)
-            if _sure_voxels(other) > max(1.5 * _sure_voxels(probability), LEAST_MIRRORED_ML / COARSE_MM**3 * 1000):
-                seen_other, found, said = self._witness(turned, is_mirrored=True)
-                # spleen and stomach of a chest may pass for a liver once; not twice the same
-                if said.steady > STEADY:
-                    probability = np.asarray(seen_other[:, :, ::-1], np.float32, order="C")
-                    start, witness = np.asarray(found[:, :, ::-1], bool, order="C"), said
-        if start.any() and _lies_left(start, coarse):
-            witness = replace(witness, is_mirrored=True)
-        return probability, start, witness
+        if not _is_doubtful(start, probability, coarse, said):
+            return None
+        turned = np.ascontiguousarray(seen[:, :, ::-1])
+        other = _probability(turned, self.threads, self.weights)
+        if _sure_voxels(other) <= max(1.5 * _sure_voxels(probability), LEAST_MIRRORED_ML / COARSE_MM**3 * 1000):
+            return None
+        found = largest_component(other > 0.5)
+        witness = self._witness(turned, other, found)
+        # spleen and stomach of a chest may pass for a liver once; not twice the same
+        if witness.steady <= STEADY:
+            return None
+        back = np.asarray(other[:, :, ::-1], np.float32, order="C"), np.asarray(found[:, :, ::-1], bool, order="C")
+        return *back, replace(witness, is_mirrored=True)
 
-    def _witness(self, seen: F32, *, is_mirrored: bool) -> tuple[F32, NDArray[np.bool_], Witness]:
-        """Look at a scan as it is and made a tenth larger."""
-        probability = _probability(seen, self.threads, self.weights)
-        start = largest_component(probability > 0.5)
+    def _witness(self, seen: F32, probability: F32, start: Mask) -> Witness:
+        """Return what the network says of the scan made a tenth larger, beside what it said of the scan as it is."""
         larger = _probability(resized(seen, LARGER), self.threads, self.weights)
         steady = same_when_larger(start, larger) if start.any() else 0.0
         ml = COARSE_MM**3 / 1000
-        return (
-            probability,
-            start,
-            Witness(steady, other_parts_ml(probability, start, ml), float(start.sum()) * ml, is_mirrored),
-        )
+        return Witness(steady, other_parts_ml(probability, start, ml), float(start.sum()) * ml)
+
+
+def _is_sized_like_one(start: Mask) -> bool:
+    return SMALLEST_ML <= float(start.sum()) * COARSE_MM**3 / 1000 <= LARGEST_ML
 
 
 def _sure_voxels(probability: F32) -> int:
@@ -302,6 +316,14 @@ def _context(start: NDArray[np.bool_], coarse: F32) -> tuple[float, float]:
         sectors = np.unique(((np.arctan2(y, x) + np.pi) / (2 * np.pi) * 36).astype(int) % 36)
         rings.append(len(sectors) / 36)
     return (float(np.median(shares)), float(np.median(rings))) if shares else (1.0, 1.0)
+
+
+def _drawn(
+    hu: NDArray[Any], spacing: tuple[float, float, float], coarse_grid: IsoGrid, start: Mask, probability: F32
+) -> tuple[IsoGrid, F32, F32, Refined]:
+    """Return the 2 mm grid around the coarse liver, HU and probability on it, and the contour."""
+    grid, fine_hu, fine_p = _around(hu, spacing, coarse_grid, start, probability)
+    return grid, fine_hu, fine_p, refine(fine_hu, fine_p, FINE_MM)
 
 
 def _around(

@@ -34,6 +34,8 @@ SMALL_MM3 = 8000.0
 LEAST_FLUID_ML = 5.0
 LARGE_FLUID_ML = 30.0
 LAYER_MM = 20.0
+FAR_MM = 28.0
+"""Distances outside of the network's mask are told up to this; nothing asks for more."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,14 +79,14 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     with ThreadPoolExecutor(2) as pool:
         # SciPy lets go of the interpreter: the second core smooths while the first measures distances
         smoothed = pool.submit(median_filter, np.clip(hu, *RANGE_HU).astype(np.int16), (3, 3, 3))
-        inside = ndimage.distance_transform_edt(start)
+        inside = _depth_inside(start)
         smooth = smoothed.result().astype(np.float32)
     fluid = _layer_of_fluid(smooth, start, inside * step_mm, step_mm)
     if fluid.any():
         start = largest_component(start & ~fluid)
-        inside = ndimage.distance_transform_edt(start)
+        inside = _depth_inside(start)
     inside_mm = (inside - 0.5) * step_mm
-    outside_mm = (ndimage.distance_transform_edt(~start) - 0.5) * step_mm
+    outside_mm = (distance_within(start, (1.0, 1.0, 1.0), FAR_MM / step_mm) - 0.5) * step_mm
     depth = np.where(start, inside_mm, -outside_mm).astype(np.float32)
 
     core = depth > 8
@@ -113,6 +115,17 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
         return Refined(largest_component(kept), True, change, contrast)
     field[fluid & ~mask] = 0
     return Refined(mask, False, change, contrast, field)
+
+
+def _depth_inside(mask: Mask) -> F32:
+    """Return the distance to the nearest voxel outside in voxels; beyond the array nothing is known to be outside."""
+    out = np.zeros(mask.shape, np.float32)
+    box = tuple(
+        slice(max(s.start - 1, 0), min(s.stop + 1, n))
+        for s, n in zip(ndimage.find_objects(mask.view(np.int8))[0], mask.shape, strict=True)
+    )
+    out[box] = ndimage.distance_transform_edt(mask[box])
+    return out
 
 
 def largest_component(mask: Mask) -> Mask:

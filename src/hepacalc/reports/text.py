@@ -109,6 +109,7 @@ def plain(source: str) -> Plain:
 _RUN = re.compile(r"(?P<plain>[!-~]+)|.", re.DOTALL)
 _UNSEEN = ("Cf", "Cc", "Mn", "Cs", "Co", "Cn")
 """Unicode categories of characters that are left out."""
+_HALF_WIDTH = {c + 0xFEE0: c for c in range(ord("!"), ord("~") + 1)}
 _LINE_END = re.compile(r"[\n\r\u2028\u2029\x0b\x0c\x85]")
 
 
@@ -128,6 +129,9 @@ def _spelled(char: str) -> str:
 
 def _breaks(source: str) -> dict[int, str]:
     """Return what stands for each end of a line: a break, a space, or nothing between Chinese characters."""
+    if not re.search(rf"[{CJK}]", source):
+        # a Western text written in full-width signs breaks where the same text in half-width signs does
+        source = source.translate(_HALF_WIDTH)
     lines = list(re.finditer(r"[^\n\r\u2028\u2029\x0b\x0c\x85]*", source))
     lines = [m for k, m in enumerate(lines) if m.group() or k == 0 or lines[k - 1].end() != m.start()]
     filled = [m for m in lines if m.group().strip()]
