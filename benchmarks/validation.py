@@ -8,7 +8,6 @@ says so.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import runpy
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import accuracy
+import couinaud_rows
 import plots
 import reasoning
 import segmentation
@@ -113,12 +113,6 @@ def known_foci() -> tuple[list[dict[str, Any]], list[Match], list[tuple[str, str
     return accuracy.rows(found, false), found, false
 
 
-def couinaud_rows() -> list[dict[str, Any]]:
-    """Run the bench of the segments."""
-    sys.path.insert(0, str(ROOT))  # as scripts/bench does
-    return list(importlib.import_module("couinaud_rows").rows())
-
-
 def without_sources() -> list[tuple[str, MovedBy]]:
     """Take each source away."""
     knowledge = load_knowledge()
@@ -135,7 +129,7 @@ def measure(patients: int = PATIENTS, bodies: int | None = None) -> Measured:
     out = Measured(patients=patients, commit=_commit())
     timed = partial(_timed, out.minutes)
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        known, segments, moved = (pool.submit(part) for part in (known_foci, couinaud_rows, without_sources))
+        known, segments, moved = (pool.submit(part) for part in (known_foci, couinaud_rows.rows, without_sources))
         each = [pool.submit(one_patient, number) for number in range(patients)]
         with timed("foci, digital patients, segments, sources"):
             for number, job in enumerate(each):
