@@ -52,7 +52,6 @@ from validation_patients import (
 ROOT = Path(__file__).resolve().parents[1]
 PATIENTS = 24
 PROCESSES = 2
-PAGE = ROOT / "docs" / "reference" / "validation.md"
 STORED = ROOT / "docs" / "reference" / "validation.json"
 IMAGES = ROOT / "docs" / "img"
 SETTINGS = {
@@ -262,17 +261,24 @@ def pictures(found: Measured, folder: Path) -> list[str]:
     return told
 
 
-def write(found: Measured, page: Path, stored: Path, images: Path) -> None:
-    """Write the pictures, the stored figures and the blocks of the page."""
-    images.mkdir(parents=True, exist_ok=True)
-    told = pictures(found, images)
+def write(found: Measured) -> None:
+    """Write the pictures, the stored figures and the tables of the pages, those of the accuracy bench too."""
+    told = pictures(found, IMAGES)
     made = blocks(found) | {"validation-livers": figures.table(["liver, worst first"], [[line] for line in told])}
-    stored.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    STORED.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", "utf-8")
     quote = runpy.run_path(str(ROOT / "scripts" / "quote"))
-    text = page.read_text("utf-8")
     for name, block in made.items():
-        text = quote["fill"](text, name, figures.markdown(block))
-    page.write_text(text, "utf-8")
+        quote["fill_pages"](name, figures.markdown(block))
+    known = [d for d in found.details if d["source"] != "patient"]
+    foci, false = plots.judged(known)
+    for name, figure in plots.draw(foci).items():
+        plots.save(figure, IMAGES / f"accuracy-{name}.png")
+    for name, rows in (
+        ("accuracy", found.rows["accuracy"]),
+        ("accuracy-groups", plots.group_rows(foci)),
+        ("accuracy-failures", plots.failures(foci, false)),
+    ):
+        quote["fill_pages"](name, quote["table"](rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -282,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Measure everything; write docs/reference/validation.md (up to an hour).",
     )
     parser.parse_args(arguments)
-    write(measure(), PAGE, STORED, IMAGES)
+    write(measure())
     return 0
 
 
