@@ -38,7 +38,7 @@ CHOICE = SeriesChoice(SeriesSummary("1.2", "Abdomen native", "CT", 60, 1.0, ("de
 
 # what stays as it is in a Chinese report: names, units, codes, tests by their letters
 SAME = re.compile(
-    r"hepacalc|DICOM|NIfTI|(?:assessment|explanation|exports)\.json|foci\.csv|(?:liver|foci)\.nii\.gz|[JE]-?[A-Z0-9-]+\??|"
+    r"\d\.\d\+[0-9a-f]{12}|hepacalc|DICOM|NIfTI|(?:assessment|explanation|exports)\.json|foci\.csv|(?:liver|foci)\.nii\.gz|[JE]-?[A-Z0-9-]+\??|"
     r"QC-\w+|[A-Z]{1,6}\d?(?![A-Za-z])|mm|cm|mL|mg|kV|dB|deciban|numpy|pydantic|pydicom|scipy|onnxruntime|python|IV[ab]|knowledge|weights|Agatston|LPS|"
     r"PixelSpacing|SliceThickness|InstanceNumber|STANDARD|COBAS TaqMan|Coombs|IgG|IgM|Em2|Em18|eGFR|HBsAg|HBeAg|anti|"
     r"z x y x x|U/L|UTC"
