@@ -147,6 +147,7 @@ def with_balls(made: Phantom, count: int) -> Phantom:
     hu = made.volume.hu.copy()
     z, y, x = np.ogrid[tuple(slice(-r, r + 1) for r in reach)]
     ball = np.sqrt((z * step[0]) ** 2 + (y * step[1]) ** 2 + (x * step[2]) ** 2) <= BALL_MM
+    bright = (BALL_HU * ball).astype(hu.dtype)
     for place in places[np.random.default_rng(9).permutation(len(places))[:count]]:
         hu[tuple(slice(a, a + n) for a, n in zip(place - reach, ball.shape, strict=True))] += (BALL_HU * ball).astype(
             hu.dtype
