@@ -149,9 +149,7 @@ def with_balls(made: Phantom, count: int) -> Phantom:
     ball = np.sqrt((z * step[0]) ** 2 + (y * step[1]) ** 2 + (x * step[2]) ** 2) <= BALL_MM
     bright = (BALL_HU * ball).astype(hu.dtype)
     for place in places[np.random.default_rng(9).permutation(len(places))[:count]]:
-        hu[tuple(slice(a, a + n) for a, n in zip(place - reach, ball.shape, strict=True))] += (BALL_HU * ball).astype(
-            hu.dtype
-        )
+        hu[tuple(slice(a, a + n) for a, n in zip(place - reach, ball.shape, strict=True))] += bright
     return replace(made, volume=replace(made.volume, hu=hu))
 
 
