@@ -12,12 +12,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import reading
 import speed_cost
+from child import cost
 from hepacalc.phantom import make_patient, random_specs, write_dicom_series
 from matching import row
 
@@ -90,14 +90,8 @@ def _write_study(folder: Path, phase: str) -> None:
 def _run(study: Path, out: Path) -> tuple[float, float]:
     """Run the command; return wall seconds and peak memory in GB."""
     command = [sys.executable, "-m", "hepacalc", "assess", str(study), "-o", str(out)]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"the command ended with status {process.returncode}")
-    return seconds, usage.ru_maxrss * 1024 / 1e9
+    seconds, peak, _ = cost(command)
+    return seconds, peak / 1e9
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ the assessment, writing the report with its pictures. ``benchmarks/speed_plots.p
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from child import cost
 from hepacalc.geometry import Geometry
 from hepacalc.phantom import Phantom, make_patient, random_specs, write_dicom_series
 from matching import row
@@ -166,20 +165,11 @@ def _measured(made: Phantom, folder: Path, runs: int) -> Walk:
 
 def _walked(study: Path, out: Path) -> Walk:
     """Walk in a process of its own."""
-    command = [sys.executable, str(Path(__file__).resolve()), str(study), str(out)]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    told = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"the walk ended with status {process.returncode}")
+    seconds, peak, told = cost([sys.executable, str(Path(__file__).resolve()), str(study), str(out)])
     found = json.loads(told)
     stages = {name: round(used, 3) for name, used in found["stages"].items()}
     stages["start and end of the process"] = round(seconds - sum(stages.values()), 3)
-    return Walk(seconds, usage.ru_maxrss * 1024 / 1e9, stages, found["listed"])
+    return Walk(seconds, peak / 1e9, stages, found["listed"])
 
 
 def _walk(study: Path, out: Path) -> None:

@@ -22,7 +22,7 @@ from scipy.special import expit
 from hepacalc.errors import NoUsableLiver
 from hepacalc.geometry import Geometry
 from hepacalc.liver.calm import without_dense
-from hepacalc.liver.refine import Refined, largest_component, refine, robust_mean_sd
+from hepacalc.liver.refine import Refined, largest_component, main_part, refine, robust_mean_sd
 from hepacalc.liver.resample import IsoGrid, iso_grid, shrink, spread
 from hepacalc.liver.trust import (
     LARGER,
@@ -45,6 +45,7 @@ FINE_MM = 2.0
 MARGIN_MM = 26.0
 SMALLEST_ML = 60.0
 LARGEST_ML = 6000.0
+LEAST_OF_A_PART_ML, STEADY_OF_A_PART = 600.0, 0.75
 LARGEST_SHARE, LARGEST_SHARE_OF_PART = 0.55, 0.75
 CLOSED_RING = 0.93
 LEAST_TRUNK_ML = 1.0
@@ -52,6 +53,8 @@ LEAST_MIRRORED_ML = 200.0
 CUT_CM2 = 60.0
 """A side of the scan with more than this of the body in its last plane cuts it."""
 BEYOND = 16
+ABOVE = 4
+"""How many planes the first and last of the scan are repeated, so that the network sees tissue go on there."""
 NOT_CUT = ((0, 0), (0, 0))
 
 
@@ -88,7 +91,7 @@ class EmbeddedSegmenter:
         coarse = shrink(hu, coarse_grid)
         seen = without_dense(coarse)
         probability = _probability(seen, self.threads, self.weights)
-        start = largest_component(probability > 0.5)
+        start = main_part(probability > 0.5, COARSE_MM)
         tell("drawing its contour", 0.5)
         with ThreadPoolExecutor(1) as pool:
             # the contour is drawn while the network looks a second time; a liver on the left is drawn anew
@@ -101,7 +104,7 @@ class EmbeddedSegmenter:
             drawn = _drawn(hu, spacing, coarse_grid, start, probability)
         elif start.any() and _lies_left(start, coarse):
             said = replace(said, is_mirrored=True)
-        _check(start, probability, coarse)
+        _check(start, probability, coarse, said)
         assert drawn is not None
         grid, fine_hu, fine_p, refined = drawn
         smooth = ndimage.gaussian_filter(refined.mask.astype(np.float32), 0.6)
@@ -131,7 +134,7 @@ class EmbeddedSegmenter:
         other = _probability(turned, self.threads, self.weights)
         if _sure_voxels(other) <= max(1.5 * _sure_voxels(probability), LEAST_MIRRORED_ML / COARSE_MM**3 * 1000):
             return None
-        found = largest_component(other > 0.5)
+        found = main_part(other > 0.5, COARSE_MM)
         witness = self._witness(turned, other, found)
         # spleen and stomach of a chest may pass for a liver once; not twice the same
         if witness.steady <= STEADY:
@@ -153,7 +156,7 @@ def _is_sized_like_one(start: Mask) -> bool:
 
 def _sure_voxels(probability: F32) -> int:
     """Return how much of the largest part the network was sure about."""
-    return int(np.count_nonzero(probability[largest_component(probability > 0.5)] > 0.8))
+    return int(np.count_nonzero(probability[main_part(probability > 0.5, COARSE_MM)] > 0.8))
 
 
 def _is_doubtful(start: NDArray[np.bool_], probability: F32, coarse: F32, witness: Witness) -> bool:
@@ -212,7 +215,7 @@ def _probability(coarse: F32, threads: int, weights: Path | None = None) -> F32:
     ys, xs = (slice(max(s.start - 2, 0), s.stop + 2) for s in box[1:])
     part = coarse[:, ys, xs]
     beyond = _cut_sides(body)
-    part = np.pad(part, ((0, 0), *beyond), mode="edge")
+    part = np.pad(part, ((ABOVE, ABOVE), *beyond), mode="edge")
     # the network wants (x to the right, y to the front, z up)
     ras = np.transpose(part[:, ::-1, ::-1], (2, 1, 0))
     scaled = (np.clip(ras, -200, 300) + 200) / 250
@@ -220,7 +223,7 @@ def _probability(coarse: F32, threads: int, weights: Path | None = None) -> F32:
     wide = np.pad(scaled, pad).astype(np.float32)[None, None]
     logit = _session(threads, weights).run(None, {"x": wide})[0][0, 0]
     nx, ny, nz = scaled.shape
-    found = np.transpose(expit(logit[:nx, :ny, :nz]), (2, 1, 0))[:, ::-1, ::-1]
+    found = np.transpose(expit(logit[:nx, :ny, ABOVE : nz - ABOVE]), (2, 1, 0))[:, ::-1, ::-1]
     (front, back), (right, left) = beyond
     out[:, ys, xs] = found[:, front : found.shape[1] - back, right : found.shape[2] - left]
     return out
@@ -244,11 +247,11 @@ def _cut_sides(body: NDArray[np.bool_]) -> tuple[tuple[int, int], tuple[int, int
     return (front, back), (right, left)
 
 
-def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
+def _check(start: Mask, probability: F32, coarse: F32, said: Witness) -> None:
     """Refuse what cannot be a liver.
 
     Raises:
-        NoUsableLiver: too small, too large, or not of liver density.
+        NoUsableLiver: too small, too large, not of liver density, or a doubtful piece in half a body.
     """
     volume_ml = float(start.sum()) * COARSE_MM**3 / 1000
     hint = "Send a scan that shows the upper abdomen, or give the liver with --liver-mask."
@@ -263,8 +266,15 @@ def _check(start: NDArray[np.bool_], probability: F32, coarse: F32) -> None:
             hint=hint,
         )
     share, ring = _context(start, coarse)
+    is_part = _cut_sides(_body(coarse)) != NOT_CUT
+    if is_part and volume_ml < LEAST_OF_A_PART_ML and said.steady < STEADY_OF_A_PART:
+        raise NoUsableLiver(
+            f"a liver was wanted; the scan shows a part of the body, and the {volume_ml:.0f} mL in it that look like "
+            f"liver do not when looked at again (overlap {said.steady:.0%}).",
+            hint=hint,
+        )
     # of a body that the scan cuts at a side, the liver fills more
-    largest = LARGEST_SHARE if _cut_sides(_body(coarse)) == NOT_CUT else LARGEST_SHARE_OF_PART
+    largest = LARGEST_SHARE_OF_PART if is_part else LARGEST_SHARE
     if share > largest or ring > CLOSED_RING:
         raise NoUsableLiver(
             f"a liver was wanted; what looks most like one fills {share:.0%} of the body's cross-section, with bone "

@@ -21,7 +21,7 @@ from scipy.special import expit
 from hepacalc.foci.blocks import distance_within
 from hepacalc.foci.median import median_filter
 
-__all__ = ["Refined", "refine"]
+__all__ = ["Refined", "largest_component", "main_part", "refine", "robust_mean_sd"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -34,6 +34,7 @@ SMALL_MM3 = 8000.0
 LEAST_FLUID_ML = 5.0
 LARGE_FLUID_ML = 30.0
 LAYER_MM = 20.0
+GAP_MM = 24.0
 FAR_MM = 28.0
 """Distances outside of the network's mask are told up to this; nothing asks for more."""
 
@@ -71,7 +72,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     Returns:
         The refined mask. Deterministic.
     """
-    start = largest_component(probability > 0.5)
+    start = main_part(probability > 0.5, step_mm)
     if not start.any():
         return Refined(start, True, 1.0, 0.0)
     dense = _embedded_dense(hu, start, step_mm)
@@ -83,7 +84,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
         smooth = smoothed.result().astype(np.float32)
     fluid = _layer_of_fluid(smooth, start, inside * step_mm, step_mm)
     if fluid.any():
-        start = largest_component(start & ~fluid)
+        start = main_part(start & ~fluid, step_mm)
         inside = _depth_inside(start)
     inside_mm = (inside - 0.5) * step_mm
     outside_mm = (distance_within(start, (1.0, 1.0, 1.0), FAR_MM / step_mm) - 0.5) * step_mm
@@ -112,7 +113,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     change = float(mask.sum()) / float(start.sum())
     if abs(change - 1) > largest_change:
         kept = _filled((start & ~fat & ~bone) | bright)
-        return Refined(largest_component(kept), True, change, contrast)
+        return Refined(main_part(kept, step_mm), True, change, contrast)
     field[fluid & ~mask] = 0
     return Refined(mask, False, change, contrast, field)
 
@@ -136,6 +137,27 @@ def largest_component(mask: Mask) -> Mask:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray(labels == int(np.argmax(sizes)))
+
+
+def main_part(mask: Mask, step_mm: float) -> Mask:
+    """Return the largest face-connected part of a liver, with what the end of the scan alone cuts off from it.
+
+    Two lobes may meet above the last plane ``z`` of a scan: parts that come within :data:`GAP_MM` in the first or last
+    plane are taken as one.
+    """
+    ends = [_closed_plane(mask[end], GAP_MM / 2 / step_mm) for end in (0, -1)]
+    joined = np.concatenate([ends[0][None], mask, ends[1][None]])
+    return largest_component(joined)[1:-1] & mask
+
+
+def _closed_plane(plane: Mask, radius: float) -> Mask:
+    """Return a plane closed by a disc of ``radius`` voxels."""
+    if not plane.any():
+        return plane
+    n = int(radius) + 1
+    wide = np.pad(plane, n)[None]
+    grown = np.isfinite(distance_within(wide, (1.0, 1.0, 1.0), radius))
+    return np.asarray(~np.isfinite(distance_within(~grown, (1.0, 1.0, 1.0), radius)))[0, n:-n, n:-n]
 
 
 def robust_mean_sd(values: NDArray[np.floating]) -> tuple[float, float]:
@@ -317,9 +339,9 @@ def _conjugate_gradient(
 def _tidy(mask: Mask, fat: Mask, regain: Mask, bright: Mask, step_mm: float) -> Mask:
     """Cut thin bridges, keep the largest part, close around bright voxels, fill holes."""
     radius = max(round(4.0 / step_mm), 1)
-    opened = largest_component(_erode_dilate(mask, radius, opening=True))
+    opened = main_part(_erode_dilate(mask, radius, opening=True), step_mm)
     if not opened.any():
-        opened = largest_component(mask)
+        opened = main_part(mask, step_mm)
     cross = ndimage.generate_binary_structure(3, 1)
     grown = ndimage.binary_dilation(opened, cross, iterations=2, mask=mask | regain & _dilated(bright, radius))
     near_bright = bright & _dilated(grown, radius)
