@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from hepacalc.geometry import Geometry
 from hepacalc.phantom import Phantom, make_patient, random_specs, write_dicom_series
 from matching import row
 
+WALK = Path(__file__).resolve().with_name("speed_walk.py")
 SLICES = (50, 150, 300, 600, 1500)
 FOCI = (0, 250, 500, 1000, 2000)
 WHOLE = 300
@@ -165,28 +165,8 @@ def _measured(made: Phantom, folder: Path, runs: int) -> Walk:
 
 def _walked(study: Path, out: Path) -> Walk:
     """Walk in a process of its own."""
-    seconds, peak, told = cost([sys.executable, str(Path(__file__).resolve()), str(study), str(out)])
+    seconds, peak, told = cost([sys.executable, str(WALK), str(study), str(out)])
     found = json.loads(told)
     stages = {name: round(used, 3) for name, used in found["stages"].items()}
     stages["start and end of the process"] = round(seconds - sum(stages.values()), 3)
     return Walk(seconds, peak / 1e9, stages, found["listed"])
-
-
-def _walk(study: Path, out: Path) -> None:
-    """Do what the command does, and print the seconds of each stage."""
-    start = time.perf_counter()
-    import hepacalc
-    from hepacalc.report import write_outputs
-
-    assess = hepacalc.assess  # loads what it needs
-    loaded = time.perf_counter()
-    found = assess(study)
-    assessed = time.perf_counter()
-    write_outputs(found, out)
-    done = time.perf_counter()
-    stages = {"loading": loaded - start, **dict(found.run.seconds), "report with pictures": done - assessed}
-    print(json.dumps({"stages": stages, "listed": len(found.foci)}))
-
-
-if __name__ == "__main__":
-    _walk(Path(sys.argv[1]), Path(sys.argv[2]))
