@@ -80,6 +80,13 @@ class Registration:
             found = stiff - self._bend(found)
         return found
 
+    def affine_back(self, points_mm: F64) -> F64:
+        """Return the ``(3, 4)`` affine nearest to :meth:`carry_back` over points ``(n, 3)``, not all in one plane."""
+        points = np.asarray(points_mm, float).reshape(-1, 3)
+        padded = np.column_stack([points, np.ones(len(points))])
+        out: F64 = np.linalg.lstsq(padded, self.carry_back(points), rcond=None)[0].T
+        return out
+
     def _bend(self, points: F64) -> F64:
         index = self.grid.to_index(points).T
         parts = [ndimage.map_coordinates(self.bend_mm[..., k], index, order=1, mode="nearest") for k in range(3)]
