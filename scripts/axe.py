@@ -1,9 +1,9 @@
 """Look for barriers in the pages: axe-core in Chromium, in light and dark colours: ``scripts/axe [--all] [PAGE...]``.
 
-axe-core and puppeteer-core come by npm into a cache outside of the repository. Without npm, node or Chromium the check
-is skipped, and says so. A page that asks for anything outside of its own files is a fault too. Of the docs, where
+axe-core and puppeteer-core come by npm into a cache outside of the repository. Without npm, node or Chromium the
+check is skipped, and says so. Pages of the server are asked of one that serves the digital patient
+(``axe_server.py``). A page that asks for anything outside of its own files is a fault too. Of the docs, where
 ``scripts/docs`` has built them in ``docs-out``, each folder's first and largest page are taken; ``--all`` takes all.
-Pages of the server are asked of one that serves the digital patient (``axe_server.py``).
 Exit status 1 on any fault.
 """
 

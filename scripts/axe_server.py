@@ -1,4 +1,4 @@
-"""Pages of the server for ``scripts/axe.py``: one that serves the digital patient, in each language."""
+"""Pages of the server for ``scripts/axe.py``: one serves the digital patient's assessment, in each language."""
 
 from __future__ import annotations
 

@@ -242,7 +242,10 @@ def _told(link: Link, change: Change, *, by_mass: bool) -> tuple[Status, tuple[s
         return moved, (one,)
     if change.direction:
         if isinstance(share, Measured) and isinstance(least, Measured):
-            why = f"{what} changed by {share.value:+.0f} %; from {least.value:.0f} % on a change is shown by this pair"
+            why = (
+                f"{what} changed by {share.value:+.0f} %; a change of {least.value:.0f} % or more would be shown "
+                "by 9 such pairs of 10"
+            )
         else:
             why = f"{what} changed by more than the errors of both exams allow for"
         return ("grew" if change.direction > 0 else "shrank"), (why,)
@@ -252,7 +255,9 @@ def _told(link: Link, change: Change, *, by_mass: bool) -> tuple[Status, tuple[s
         return "not comparable", (
             f"this pair could only have shown a change of {what} of {least.value:.0f} % or more (thick slices, noise)",
         )
-    return "stable", (f"no change of {what} from {least.value:.0f} % on, which this pair could have shown",)
+    return "stable", (
+        f"no change of {what} is shown; one of {least.value:.0f} % or more would be by 9 such pairs of 10",
+    )
 
 
 def _cut(seen: Seen, exam: Exam) -> list[str]:

@@ -110,7 +110,7 @@ def _page(followup: FollowUp, deidentify: bool) -> str:
         .render(
             run=followup.run, pairs=pairs, current=current, headline=_headline(comparisons[0]),
             notes=[*(n for c in comparisons for n in c.limits), *(_say(n) for n in followup.notes)],
-            lang=HTML_LANG[spoken()], css=style("tokens.css", "report.css", "comparison.css"),
+            lang=HTML_LANG.get(spoken(), spoken()), css=style("tokens.css", "report.css", "comparison.css"),
             schema=COMPARISON_VERSION,            date_of=_date,
         )
     )  # fmt: skip

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hepacalc.errors import HepacalcError
 from hepacalc.report.html import HTML_LANG, page_environment
-from hepacalc.report.language import LANGUAGES, speaking
+from hepacalc.report.language import WHOLE, speaking
 from hepacalc.report.localise import localised
 from hepacalc.report.reason_views import reason_view
 from hepacalc.report.reason_words import said, urgency_text
@@ -32,11 +32,11 @@ LANGUAGE_COOKIE = "hepacalc-language"
 def language_of(request: Request) -> str:
     """Return the language of pages: what the reader chose, else what the browser wants, else the site's."""
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
-    if chosen in LANGUAGES:
+    if chosen in WHOLE:
         return chosen
     wanted = request.headers.get("accept-language", "")
     first = wanted.split(",")[0].split("-")[0].split(";")[0].strip().lower()
-    return first if first in LANGUAGES else site_of(request).settings.language
+    return first if first in WHOLE else site_of(request).settings.language
 
 
 def render(request: Request, template: str, status: int = 200, *, language: str = "", **values: Any) -> HTMLResponse:
