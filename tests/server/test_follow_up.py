@@ -70,6 +70,10 @@ def followed(house: Running, exams: list[Path]) -> list[str]:
 def test_the_later_exam_is_compared_by_itself(house: Running, followed: list[str]):
     client = house.client("reader")
     assert client.get(f"/api/studies/{followed[0]}/comparisons").json() == {"comparisons": []}
+    page = client.get(f"/studies/{followed[1]}", headers={"accept-language": "zh"}).text
+    assert page.count("data-prior-places=") == 4
+    assert "data-plot=" in page
+    assert "钙质量" in page
     (one,) = client.get(f"/api/studies/{followed[1]}/comparisons").json()["comparisons"]
     assert [pair["study_id"] for pair in one["priors"]] == [followed[0]]
     told = client.get(f"/api/comparisons/{one['id']}").json()
@@ -93,6 +97,7 @@ def test_a_comparison_is_asked_for_once_by_key_and_only_with_earlier_exams(house
     assert client.post(address, json={}, headers={"idempotency-key": "k1"}).status_code == 409
     job = client.get(f"/api/jobs/{first.json()['job_id']}").json()
     assert (job["kind"], job["state"], job["study_id"]) == ("compare", "queued", followed[1])
+    assert client.get(f"/api/studies/{followed[1]}").json()["job"] is None, "a page is not loaded anew for it"
     assert client.post(f"/api/studies/{followed[0]}/comparisons", json={}).status_code == 422
     assert client.post(f"/api/studies/{followed[0]}/comparisons", json={"priors": [followed[1]]}).status_code == 422
     other = add_study(house.site, patient_id="P-2", study_date=DAYS[0])

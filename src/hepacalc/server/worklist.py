@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_
 
 from hepacalc.server.access import own
 from hepacalc.server.accounts import Identity
@@ -17,6 +17,8 @@ __all__ = ["MOST", "STATES", "page_of", "progress_of", "shown"]
 MOST = 200
 """Studies on one page."""
 STATES = ("waiting", "assessing", "assessed", "failed")
+SHOWN_KINDS = ("assess", "edit", "facts", "form")
+"""Jobs at whose end a study looks different: its page waits for them, and is loaded anew."""
 RARE = 1000
 """A word of so many studies or fewer is looked up first."""
 _MOST_WORDS = 6
@@ -107,10 +109,10 @@ def shown(row: Any) -> dict[str, Any]:
 
 
 def progress_of(connection: Connection, study_ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Return for each study the job that is being done, or waits."""
+    """Return for each study the job that is being done, or waits, of those that change what is shown of it."""
     rows = connection.execute(
         select(jobs.c.study_id, jobs.c.id, jobs.c.kind, jobs.c.state, jobs.c.stage, jobs.c.share, jobs.c.error_code)
-        .where(jobs.c.study_id.in_(study_ids), or_(jobs.c.state == "running", jobs.c.state == "queued"))
+        .where(jobs.c.study_id.in_(study_ids), jobs.c.state.in_(("running", "queued")), jobs.c.kind.in_(SHOWN_KINDS))
         .order_by(jobs.c.created)
     ).mappings()
     return {str(row["study_id"]): dict(row) for row in rows}
