@@ -19,7 +19,7 @@ from hepacalc.report.html import HTML_LANG, page_environment
 from hepacalc.report.language import WHOLE, speaking
 from hepacalc.report.localise import localised
 from hepacalc.report.reason_views import reason_view
-from hepacalc.report.reason_words import urgency_text
+from hepacalc.report.reason_words import said, urgency_text
 from hepacalc.server.access import optional_identity, site_of
 from hepacalc.server.phrases import say
 from hepacalc.server.views import day, mass, moment, person
@@ -89,7 +89,7 @@ def environment() -> Environment:
     found.filters.update(report.filters)
     found.tests.update(report.tests)
     found.globals.update(w=say, static=static, urgency_text=urgency_text)
-    found.filters.update(person=person, day=day, moment=moment, mass=mass)
+    found.filters.update(person=person, day=day, moment=moment, mass=mass, names=said)
     return found
 
 
