@@ -24,7 +24,7 @@ _LINES: dict[str, tuple[tuple[str, ...], int, int]] = {
     "portal trunk": (("trunk", "fork"), 1, 6),
     "cava": (("confluence", "cava"), 0, 6),
 }
-TERMS = (*_LINES, "edge", "fissure", "shares", "gallbladder", "cleft", "hollow")
+TERMS = (*_LINES, "edge", "fissure", "sectors", "shares", "gallbladder", "cleft", "hollow")
 GROUPS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("main",), ("middle hepatic vein", "gallbladder")),
     (("right",), ("right hepatic vein",)),
@@ -126,6 +126,11 @@ def _fissure(points: Points, planes: Planes, marks: Landmarks) -> F64:
     return np.asarray(-0.5 * ((end - 12) / 11) ** 2 - 0.5 * ((bend + 2) / 8) ** 2)
 
 
+def _sectors(points: Points, planes: Planes, marks: Landmarks) -> F64:
+    """The right portal branch parts between the sectors in front of and behind the right hepatic vein."""
+    return np.asarray(-0.5 * ((_gap(points["right fork"], planes["right"]) + 5) / 9) ** 2)
+
+
 def _shares(points: Points, planes: Planes, marks: Landmarks) -> F64:
     """The parts have usual shares of volume."""
     place = marks.sample_mm.astype(np.float32)
@@ -176,6 +181,6 @@ def _hollow(points: Points, planes: Planes, marks: Landmarks) -> F64:
 
 
 _OTHERS = {
-    "edge": _edge, "fissure": _fissure, "shares": _shares, "gallbladder": _gallbladder, "cleft": _cleft,
+    "edge": _edge, "fissure": _fissure, "sectors": _sectors, "shares": _shares, "gallbladder": _gallbladder, "cleft": _cleft,
     "hollow": _hollow,
 }  # fmt: skip

@@ -110,7 +110,7 @@ def build(u: F64, frame: Frame) -> tuple[dict[str, F64], dict[str, tuple[F64, F6
     )
     left_end = c + s * (70 * leftward - (36 + 12 * u[:, 23])[:, None] * down)
     fork = c + s * np.stack([-8 + 11 * u[:, 28], -31 + 10 * u[:, 29], -66 + 13 * u[:, 30]], axis=1)
-    right_fork = fork + s * np.stack([-36 + 8 * u[:, 31], 1 + 8 * u[:, 32], 1 + 8 * u[:, 33]], axis=1)
+    right_fork = fork + s * np.stack([-34 + 9 * u[:, 31], 6 + 12 * u[:, 32], 1 + 8 * u[:, 33]], axis=1)
     bend = fork + s * np.stack([20 + 8 * u[:, 34], -22 + 8 * u[:, 35], 13 + 8 * u[:, 36]], axis=1)
     umbilical = bend + s * np.stack([3 + 6 * u[:, 37], -20 + 6 * u[:, 38], -2 + 8 * u[:, 39]], axis=1)
     umbilical = _onto(umbilical, fissure, 0.8)

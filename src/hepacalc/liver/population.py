@@ -109,7 +109,7 @@ def _sampled(frame: Frame, marks: Landmarks, phase: Phase | None, rng: np.random
         state, signs, terms = state[pick], signs[pick], {name: value[pick] for name, value in terms.items()}
         power = next_power
         for sweep in range(_SWEEPS):
-            _move(GROUPS, ("shares",), state, signs, terms, frame, seen[wide], power, rng)
+            _move(GROUPS, ("shares", "sectors"), state, signs, terms, frame, seen[wide], power, rng)
             if sweep % 2:
                 _move(_ROOT, (), state, signs, terms, frame, seen[wide], power, rng)
         fit = np.sum(list(terms.values()), axis=0)
@@ -137,7 +137,7 @@ def _first(signs: F64, frame: Frame, marks: Landmarks, power: float, rng: np.ran
         chance = np.cumsum(chance, axis=1) / chance.sum(axis=1, keepdims=True)
         best = (chance < rng.random((count, 1))).sum(axis=1).clip(0, _TRIES - 1)
         state = tried.reshape(count, _TRIES, SIZE)[np.arange(count), best]
-    rest = fit_terms(*build(state, frame), signs, marks, ("cava", "edge", "shares"))
+    rest = fit_terms(*build(state, frame), signs, marks, ("cava", "edge", "shares", "sectors"))
     return state, weight + power * np.sum(list(rest.values()), axis=0)
 
 
