@@ -45,6 +45,8 @@ GROUPS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 # points 4 mm apart on one vessel are not independent
 _TUBE_WEIGHT = 0.55
 _CLEFT_WEIGHT = 3.0
+# chance that a vessel does not show where it runs: squeezed, unfilled, or too small
+_HIDDEN = 0.1
 # mean and spread of shares of volume between people
 _SHARES = {"left": (0.34, 0.08), "lateral": (0.18, 0.07), "posterior": (0.42, 0.11), "upper right": (0.60, 0.13),
            "upper medial": (0.55, 0.20), "upper left": (0.5, 0.2)}  # fmt: skip
@@ -102,7 +104,8 @@ def fit_terms(
     for name in names:
         if name in _LINES:
             stops, _, count = _LINES[name]
-            out[name] = _TUBE_WEIGHT * count * (len(stops) - 1) * evidence(name, points, signs, marks)
+            seen = _TUBE_WEIGHT * count * (len(stops) - 1) * evidence(name, points, signs, marks)
+            out[name] = np.logaddexp(np.log(1 - _HIDDEN) + seen, np.log(_HIDDEN))
         else:
             out[name] = _OTHERS[name](points, planes, marks)
     return out
