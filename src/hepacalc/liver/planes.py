@@ -63,7 +63,7 @@ class Frame:
             spread = np.array([14.0, 14.0, 13.0])
         else:
             x, y = marks.spine_mm[0] - 23, marks.spine_mm[1] - 28
-            spread = np.array([8.0, 14.0, 12.0])
+            spread = np.array([12.0, 17.0, 15.0])
         spread[2] *= 1.8 if is_cut else 1.0
         return cls(np.array([x, y, z]), spread, scale)
 
@@ -106,7 +106,7 @@ def build(u: F64, frame: Frame) -> tuple[F64, F64]:
         return np.stack([-np.sin(a), -np.cos(a), np.zeros(n)])
 
     beside("cava", c, (-2, 11, -48), (7, 8, 4), 3)
-    main_az, right_az = 27 + 11 * v[6], 76 + 12 * v[12]
+    main_az, right_az = 27 + 11 * v[6], 77 + 14 * v[12]
     main = plane("main", c, _upright(main_az, 8 * v[7]))
     right = plane("right", c, -_upright(right_az, 9 * v[13]))
     along("middle mid", ahead(main_az), main, 34, 15 + 8 * v[8], 4 * v[10])
@@ -116,7 +116,7 @@ def build(u: F64, frame: Frame) -> tuple[F64, F64]:
     split = c + s * np.array([8.0, -58.0, -55.0])[:, None]
     split[0] += s * 14 * v[18]
     fissure = plane("fissure", split, _upright(-2 + 9 * v[19], 7 * v[20]))
-    leftward = ahead(-30 + 13 * v[21])
+    leftward = ahead(-28 + 15 * v[21])
     left_mid, left_end = points[POINTS.index("left mid")], points[POINTS.index("left end")]
     left_mid[:] = c + s * 36 * leftward
     left_mid += s * np.stack([5 * v[24], 3 * v[24], -11 - 7 * v[22]])
