@@ -20,35 +20,30 @@ _Places = dict[str, F64]
 
 # stops, hepatic (0) or portal (1), sample points on each stretch
 _LINES: dict[str, tuple[tuple[str, ...], int, int]] = {
-    "right hepatic vein": (("confluence", "right mid", "right end"), 0, 8),
-    "middle hepatic vein": (("confluence", "middle mid", "middle end"), 0, 8),
-    "left hepatic vein": (("confluence", "left mid", "left end"), 0, 8),
-    "right portal branch": (("fork", "right fork"), 1, 6),
-    "left portal branch": (("fork", "bend", "umbilical"), 1, 6),
-    "portal trunk": (("trunk", "fork"), 1, 6),
-    "cava": (("confluence", "cava"), 0, 6),
+    "right hepatic vein": (("confluence", "right mid", "right end"), 0, 6),
+    "middle hepatic vein": (("confluence", "middle mid", "middle end"), 0, 6),
+    "left hepatic vein": (("confluence", "left mid", "left end"), 0, 6),
+    "right portal branch": (("fork", "right fork"), 1, 4),
+    "left portal branch": (("fork", "bend", "umbilical"), 1, 4),
+    "portal trunk": (("trunk", "fork"), 1, 4),
+    "cava": (("confluence", "cava"), 0, 5),
 }
 TERMS = (*_LINES, "edge", "fissure", "sectors", "shares", "gallbladder", "cleft", "hollow")
 GROUPS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("main",), ("middle hepatic vein", "gallbladder")),
     (("right",), ("right hepatic vein",)),
-    (
-        ("fissure", "fork", "branches", "levels"),
-        (
-            "left hepatic vein",
-            "cleft",
-            "right portal branch",
-            "left portal branch",
-            "portal trunk",
-            "fissure",
-            "hollow",
-        ),
-    ),
-)  # fmt: skip
-"""Blocks of the anatomy and the terms that depend on no other block than these and the confluence."""
-# points 4 mm apart on one vessel are not independent
-_TUBE_WEIGHT = 0.55
+    (("fissure", "left branch"), ("left hepatic vein", "cleft", "left portal branch", "fissure")),
+    (("right branch",), ("right portal branch",)),
+    (("trunk",), ("portal trunk",)),
+    (("levels",), ()),
+)
+"""Blocks of the anatomy and the terms that depend on no other block than these, the confluence and the fork."""
+SHARED = ("sectors", "shares")
+"""Terms that depend on several groups."""
+# points 6 mm apart on one vessel are not independent
+_TUBE_WEIGHT = 0.75
 _CLEFT_WEIGHT = 3.0
+_ALONG = 8
 # chance that a vessel does not show where it runs: squeezed, unfilled, or too small
 _HIDDEN = 0.1
 # mean and spread of shares of volume between people
@@ -58,7 +53,9 @@ _SHARES = {"left": (0.34, 0.08), "lateral": (0.18, 0.07), "posterior": (0.42, 0.
 
 def path(name: str, points: Points) -> F64:
     """Return sample points ``(n, k, 3)`` along a vessel of every anatomy, LPS mm."""
-    return np.einsum("kp,pnc->nkc", _Lines.of((name,)).stops, np.stack([points[stop] for stop in POINTS]))
+    t = (np.arange(_ALONG)[:, None] + 0.5) / _ALONG
+    stretches = [points[a][:, None] * (1 - t) + points[b][:, None] * t for a, b in itertools.pairwise(_LINES[name][0])]
+    return np.concatenate(stretches, axis=1)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,9 +88,9 @@ class _Lines:
             outside = np.full(count * (len(ends) - 1), -18.0 if which else 1.0)
             # near the cava the hepatic veins leave the outline of the liver, in hilum and fissure the portal branches
             if which == 0:
-                outside[:3] = -14.0
+                outside[:2] = -14.0
             if name == "right portal branch":
-                outside[3:] = 0.0
+                outside[2:] = 0.0
             if name in ("cava", "portal trunk"):
                 outside[:] = -np.inf
             least += list(outside)
@@ -180,22 +177,23 @@ def _sectors(points: _Places, planes: _Places, marks: Landmarks) -> F64:
 
 def _shares(points: _Places, planes: _Places, marks: Landmarks) -> F64:
     """The parts have usual shares of volume."""
-    count = len(marks.sample_mm)
-
-    def beyond(name: str) -> NDArray[np.float32]:
-        return np.asarray(_gaps(marks.sample_mm, planes[name]) > 0, np.float32)
-
-    def part(of: NDArray[np.float32], whole: NDArray[np.float32]) -> F64:
-        some = 0.03 * count
-        return np.asarray(((of * whole).sum(axis=1) + 0.5 * some) / (whole.sum(axis=1) + some), float)
-
-    left, lateral = beyond("main"), beyond("fissure")
+    place = marks.sample_mm.astype(np.float32)
+    count = len(place)
+    point, normal = (np.stack([planes[name][k] for name in PLANES]).astype(np.float32) for k in (0, 1))
+    gap = np.swapaxes(normal, 1, 2) @ place.T
+    beyond = (gap > (point * normal).sum(axis=1)[:, :, None]).astype(np.float32)
+    left, posterior, lateral, upper_right, upper_medial, upper_left = beyond
     lateral *= left
     right, medial = 1 - left, left - lateral
+
+    def part(of: F32, whole: F32) -> F32:
+        some = 0.03 * count
+        return np.asarray(((of * whole).sum(axis=1) + 0.5 * some) / (whole.sum(axis=1) + some))
+
     found = {
-        "left": left.mean(axis=1), "lateral": lateral.mean(axis=1), "posterior": part(beyond("right"), right),
-        "upper right": part(beyond("right level"), right), "upper medial": part(beyond("medial level"), medial),
-        "upper left": part(beyond("left level"), lateral),
+        "left": left.mean(axis=1), "lateral": lateral.mean(axis=1), "posterior": part(posterior, right),
+        "upper right": part(upper_right, right), "upper medial": part(upper_medial, medial),
+        "upper left": part(upper_left, lateral),
     }  # fmt: skip
     terms = [-0.5 * ((found[name] - mean) / sd) ** 2 for name, (mean, sd) in _SHARES.items()]
     return np.asarray(np.sum(terms, axis=0), float)

@@ -27,11 +27,11 @@ SEGMENTS = ("I", "II", "III", "IVa", "IVb", "V", "VI", "VII", "VIII")
 _WAVY_MM = 4.0
 
 BLOCKS = {
-    "confluence": (0, 6), "main": (6, 12), "right": (12, 18), "fissure": (18, 28), "fork": (28, 31),
-    "branches": (31, 43), "levels": (43, 49),
+    "confluence": (0, 6), "main": (6, 13), "right": (13, 20), "fissure": (20, 31), "fork": (31, 34),
+    "right branch": (34, 37), "left branch": (37, 43), "trunk": (43, 46), "levels": (46, 52),
 }  # fmt: skip
 """Parts of the vector that are about the same thing."""
-SIZE = 49
+SIZE = 52
 POINTS = (
     "confluence", "cava", "right mid", "right end", "middle mid", "middle end", "left mid", "left end", "fork",
     "right fork", "bend", "umbilical", "trunk",
@@ -87,16 +87,16 @@ def build(u: F64, frame: Frame) -> tuple[F64, F64]:
     c = points[0]
     c[:] = frame.confluence[:, None] + frame.spread[:, None] * v[:3]
 
-    def beside(name: str, of: F64, usual: tuple[float, float, float], spread: tuple[float, float, float], at: int) -> F64:
+    def beside(name: str, of: F64, usual: tuple[float, float, float], spread: tuple[float, float, float], by: F64) -> F64:
         out = points[POINTS.index(name)]
-        out[:] = of + s * (np.array(usual)[:, None] + np.array(spread)[:, None] * v[at : at + 3])
+        out[:] = of + s * (np.array(usual)[:, None] + np.array(spread)[:, None] * by)
         return out
 
     def plane(name: str, point: F64, normal: F64) -> F64:
         planes[PLANES.index(name)] = point, normal
         return normal
 
-    def along(name: str, way: F64, normal: F64, reach: float, drop: F64, off: F64) -> None:
+    def along(name: str, way: F64, normal: F64, reach: F64, drop: F64, off: F64) -> None:
         out = c + s * (reach * way + (drop * normal[2] + off) * normal)
         out[2] -= s * drop
         points[POINTS.index(name)] = out
@@ -105,33 +105,36 @@ def build(u: F64, frame: Frame) -> tuple[F64, F64]:
         a = np.deg2rad(azimuth)
         return np.stack([-np.sin(a), -np.cos(a), np.zeros(n)])
 
-    beside("cava", c, (-2, 11, -48), (7, 8, 4), 3)
-    main_az, right_az = 27 + 11 * v[6], 77 + 14 * v[12]
-    main = plane("main", c, _upright(main_az, 8 * v[7]))
-    right = plane("right", c, -_upright(right_az, 9 * v[13]))
-    along("middle mid", ahead(main_az), main, 34, 15 + 8 * v[8], 4 * v[10])
-    along("middle end", ahead(main_az), main, 72, 50 + 13 * v[9], 2.5 * v[11])
-    along("right mid", ahead(right_az), right, 33, 19 + 9 * v[14], 4 * v[16])
-    along("right end", ahead(right_az), right, 76, 58 + 15 * v[15], 2.5 * v[17])
+    beside("cava", c, (-2, 11, -48), (7, 8, 4), v[3:6])
+    middle, outer, front = (v[slice(*BLOCKS[name])] for name in ("main", "right", "fissure"))
+    main_az, right_az = 27 + 11 * middle[0], 77 + 14 * outer[0]
+    main = plane("main", c, _upright(main_az, 8 * middle[1]))
+    right = plane("right", c, -_upright(right_az, 9 * outer[1]))
+    along("middle mid", ahead(main_az), main, 33 + 5 * middle[6], 15 + 8 * middle[2], 4 * middle[4])
+    along("middle end", ahead(main_az), main, 70 + 10 * middle[6], 50 + 13 * middle[3], 2.5 * middle[5])
+    along("right mid", ahead(right_az), right, 31 + 5 * outer[6], 19 + 9 * outer[2], 4 * outer[4])
+    along("right end", ahead(right_az), right, 72 + 11 * outer[6], 58 + 15 * outer[3], 2.5 * outer[5])
     split = c + s * np.array([8.0, -58.0, -55.0])[:, None]
-    split[0] += s * 14 * v[18]
-    fissure = plane("fissure", split, _upright(-2 + 9 * v[19], 7 * v[20]))
-    leftward = ahead(-28 + 15 * v[21])
+    split[0] += s * 14 * front[0]
+    fissure = plane("fissure", split, _upright(-2 + 9 * front[1], 7 * front[2]))
+    leftward = ahead(-28 + 15 * front[3])
     left_mid, left_end = points[POINTS.index("left mid")], points[POINTS.index("left end")]
-    left_mid[:] = c + s * 36 * leftward
-    left_mid += s * np.stack([5 * v[24], 3 * v[24], -11 - 7 * v[22]])
-    left_end[:] = c + s * 70 * leftward
-    left_end[2] -= s * (36 + 12 * v[23])
-    fork = beside("fork", c, (-8, -31, -66), (11, 10, 13), 28)
-    right_fork = beside("right fork", fork, (-34, 6, 1), (9, 12, 8), 31)
-    bend = beside("bend", fork, (20, -22, 13), (8, 8, 8), 34)
-    umbilical = beside("umbilical", bend, (3, -20, -2), (6, 6, 8), 37)
+    left_mid[:] = c + s * 35 * leftward
+    left_mid += s * np.stack([5 * front[6], 3 * front[6], -11 - 7 * front[4]])
+    left_end[:] = c + s * (68 + 9 * front[10]) * leftward
+    left_end[2] -= s * (36 + 12 * front[5])
+    tilts = v[slice(*BLOCKS["levels"])]
+    fork = beside("fork", c, (-8, -31, -66), (11, 10, 13), v[slice(*BLOCKS["fork"])])
+    right_fork = beside("right fork", fork, (-34, 6, 1), (9, 12, 8), v[slice(*BLOCKS["right branch"])])
+    left = v[slice(*BLOCKS["left branch"])]
+    bend = beside("bend", fork, (20, -22, 13), (8, 8, 8), left[:3])
+    umbilical = beside("umbilical", bend, (3, -20, -2), (6, 6, 8), left[3:])
     umbilical -= 0.8 * ((umbilical - split) * fissure).sum(axis=0) * fissure
-    beside("trunk", fork, (16, 6, -16), (7, 7, 8), 40)
+    beside("trunk", fork, (16, 6, -16), (7, 7, 8), v[slice(*BLOCKS["trunk"])])
     up = np.ones((3, 3, n))
-    up[0, :2], up[1, :2] = np.tan(np.deg2rad(7.0 * v[43:45])), np.tan(np.deg2rad(6.0 * v[45:47]))
+    up[0, :2], up[1, :2] = np.tan(np.deg2rad(7.0 * tilts[:2])), np.tan(np.deg2rad(6.0 * tilts[2:4]))
     # II lies above and behind III
-    up[2] = 0.15 * v[47], 0.5 + 0.2 * v[48], np.full(n, 0.83)
+    up[2] = 0.15 * tilts[4], 0.5 + 0.2 * tilts[5], np.full(n, 0.83)
     up /= np.sqrt((up**2).sum(axis=1, keepdims=True))
     plane("right level", right_fork, up[0])
     plane("medial level", (bend + umbilical) / 2, up[1])

@@ -19,7 +19,7 @@ from scipy.special import ndtr
 
 from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.landmarks import Landmarks
-from hepacalc.liver.likelihood import GROUPS, TERMS, evidence, fit_terms
+from hepacalc.liver.likelihood import GROUPS, SHARED, TERMS, evidence, fit_terms
 from hepacalc.liver.planes import BLOCKS, SEGMENTS, SIZE, Frame, Planes, Points, build, named, parts
 from hepacalc.records import Phase
 
@@ -27,7 +27,7 @@ __all__ = ["Population", "draw_population"]
 
 F64 = NDArray[np.float64]
 
-_FIRST, _TRIES, _KEPT, _SWEEPS = 1100, 8, 240, 12
+_FIRST, _TRIES, _KEPT, _SWEEPS = 800, 6, 160, 13
 # how much the fit counts, and to what share it is that to the wide tubes, which are met from farther off
 _STAGES = ((0.10, 1.0), (0.25, 1.0), (0.50, 1.0), (0.50, 0.5), (0.80, 0.5), (0.80, 0.0), (1.0, 0.0), (1.0, 0.0))
 # share of moves along the difference of two other anatomies, and about how far for each of so many numbers
@@ -36,7 +36,7 @@ _PARTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("main",), ("middle hepatic vein", "gallbladder")),
     (("right",), ("right hepatic vein",)),
     (("fissure",), ("left hepatic vein", "cleft")),
-    (("fork", "branches"), ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow")),
+    (("fork", "right branch", "left branch", "trunk"), ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow")),
 )
 _VESSELS = TERMS[:7]
 _HELD_BY = {
@@ -111,10 +111,9 @@ def _sampled(frame: Frame, marks: Landmarks, phase: Phase | None, rng: np.random
         pick = _picked(weight, _KEPT, rng)
         state, signs, terms = state[pick], signs[pick], terms[:, pick]
         power = next_power
-        for sweep in range(_SWEEPS):
-            state, terms = _moved(_PARTED, state, signs, terms, frame, seen[wide], power, rng)
-            if sweep % 2:
-                state, terms = _moved(_ROOT, state, signs, terms, frame, seen[wide], power, rng)
+        for _ in range(_SWEEPS):
+            for moves in (_PARTED, _ROOT):
+                state, terms = _moved(moves, state, signs, terms, frame, seen[wide], power, rng)
     return state, signs
 
 
@@ -211,8 +210,8 @@ class _Moves:
         return cls(group, block, blocks, own, np.isin(TERMS, together))
 
 
-_PARTED = _Moves.of(GROUPS, ("shares", "sectors"))
-_ROOT = _Moves.of(((("confluence",), TERMS),), ())
+_PARTED = _Moves.of(GROUPS, SHARED)
+_ROOT = _Moves.of(((("confluence", "fork"), TERMS),), ())
 
 
 def _moved(
