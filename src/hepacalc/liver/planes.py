@@ -17,7 +17,7 @@ from scipy.special import ndtr
 from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.landmarks import Landmarks
 
-__all__ = ["BLOCKS", "PLANES", "POINTS", "SEGMENTS", "SIZE", "Frame", "Planes", "Points", "build", "named", "parts"]
+__all__ = ["BLOCKS", "PLANES", "PLANE_BLOCKS", "POINTS", "POINT_BLOCKS", "SEGMENTS", "SIZE", "Frame", "Planes", "Points", "build", "named", "parts"]
 
 F64 = NDArray[np.float64]
 Points = dict[str, F64]
@@ -36,7 +36,17 @@ POINTS = (
     "confluence", "cava", "right mid", "right end", "middle mid", "middle end", "left mid", "left end", "fork",
     "right fork", "bend", "umbilical", "trunk",
 )  # fmt: skip
+POINT_BLOCKS = (
+    "confluence", "confluence", "right", "right", "main", "main", "fissure", "fissure", "fork", "right branch",
+    "left branch", "left branch", "trunk",
+)  # fmt: skip
+"""The block that moves each point last: those before it in the vein carry it along."""
 PLANES = ("main", "right", "fissure", "right level", "medial level", "left level")
+PLANE_BLOCKS = (
+    ("confluence", "main"), ("confluence", "right"), ("fissure", "fissure"), ("right branch", "levels"),
+    ("left branch", "levels"), ("fissure", "levels"),
+)  # fmt: skip
+"""The blocks that move point and normal of each plane last."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

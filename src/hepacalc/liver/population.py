@@ -20,14 +20,26 @@ from scipy.special import ndtr
 from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.landmarks import Landmarks
 from hepacalc.liver.likelihood import GROUPS, SHARED, TERMS, evidence, fit_terms
-from hepacalc.liver.planes import BLOCKS, SEGMENTS, SIZE, Frame, Planes, Points, build, named, parts
+from hepacalc.liver.planes import (
+    BLOCKS,
+    PLANE_BLOCKS,
+    POINT_BLOCKS,
+    SEGMENTS,
+    SIZE,
+    Frame,
+    Planes,
+    Points,
+    build,
+    named,
+    parts,
+)
 from hepacalc.records import Phase
 
 __all__ = ["Population", "draw_population"]
 
 F64 = NDArray[np.float64]
 
-_FIRST, _TRIES, _KEPT, _SWEEPS = 800, 6, 160, 13
+_FIRST, _TRIES, _KEPT, _SWEEPS = 800, 6, 120, 9
 # how much the fit counts, and to what share it is that to the wide tubes, which are met from farther off
 _STAGES = ((0.10, 1.0), (0.25, 1.0), (0.50, 1.0), (0.50, 0.5), (0.80, 0.5), (0.80, 0.0), (1.0, 0.0), (1.0, 0.0))
 # share of moves along the difference of two other anatomies, and about how far for each of so many numbers
@@ -105,15 +117,17 @@ def _sampled(frame: Frame, marks: Landmarks, phase: Phase | None, rng: np.random
     terms = np.zeros((len(TERMS), len(state)))
     for number, (next_power, wide) in enumerate(_STAGES):
         fit = terms.sum(axis=0)
-        terms = fit_terms(*build(state, frame), signs, seen[wide])
+        drawn = build(state, frame)
+        terms = fit_terms(*drawn, signs, seen[wide])
         if number:
             weight = next_power * terms.sum(axis=0) - power * fit
         pick = _picked(weight, _KEPT, rng)
         state, signs, terms = state[pick], signs[pick], terms[:, pick]
+        drawn = drawn[0][..., pick], drawn[1][..., pick]
         power = next_power
         for _ in range(_SWEEPS):
             for moves in (_PARTED, _ROOT):
-                state, terms = _moved(moves, state, signs, terms, frame, seen[wide], power, rng)
+                state, drawn, terms = _moved(moves, state, drawn, signs, terms, frame, seen[wide], power, rng)
     return state, signs
 
 
@@ -190,6 +204,8 @@ class _Moves:
         blocks: ``(groups,)`` how many blocks each has.
         own: ``(terms, groups)`` 1 for the terms that depend on a group alone (and on what stays).
         shared: ``(terms,)`` the terms that several groups share.
+        points: ``(points,)`` the group that moves each point; -1 for those that stay.
+        planes: ``(planes, 2)`` likewise for point and normal of each plane.
     """
 
     group: NDArray[np.intp]
@@ -197,6 +213,8 @@ class _Moves:
     blocks: NDArray[np.intp]
     own: F64
     shared: NDArray[np.bool_]
+    points: NDArray[np.intp]
+    planes: NDArray[np.intp]
 
     @classmethod
     def of(cls, groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...], together: tuple[str, ...]) -> _Moves:
@@ -207,7 +225,10 @@ class _Moves:
                 group[slice(*BLOCKS[name])], block[slice(*BLOCKS[name])] = number, index
         own = np.array([[float(term in names) for _, names in groups] for term in TERMS])
         blocks = np.array([len(names) for names, _ in groups])
-        return cls(group, block, blocks, own, np.isin(TERMS, together))
+        of = {name: number for number, (names, _) in enumerate(groups) for name in names}
+        points = np.array([of.get(name, -1) for name in POINT_BLOCKS])
+        planes = np.array([[of.get(name, -1) for name in pair] for pair in PLANE_BLOCKS])
+        return cls(group, block, blocks, own, np.isin(TERMS, together), points, planes)
 
 
 _PARTED = _Moves.of(GROUPS, SHARED)
@@ -215,27 +236,36 @@ _ROOT = _Moves.of(((("confluence", "fork"), TERMS),), ())
 
 
 def _moved(
-    moves: _Moves, state: F64, signs: F64, terms: F64, frame: Frame, marks: Landmarks, power: float,
-    rng: np.random.Generator,
-) -> tuple[F64, F64]:  # fmt: skip
-    """Move one block of each group of every anatomy where the scan agrees; return anatomies and terms.
+    moves: _Moves, state: F64, drawn: tuple[F64, F64], signs: F64, terms: F64, frame: Frame, marks: Landmarks,
+    power: float, rng: np.random.Generator,
+) -> tuple[F64, tuple[F64, F64], F64]:  # fmt: skip
+    """Move one block of each group of every anatomy where the scan agrees; return anatomies, what
+    :func:`~hepacalc.liver.planes.build` makes of them, and terms.
 
     Each group is moved or left by its own terms; then all that moved stay or go back by the terms that they share.
     """
     groups = len(moves.blocks)
     member = (moves.group[:, None] == np.arange(groups)).astype(float)
     tried = _proposed(moves, member, state, power, rng)
-    fit = fit_terms(*build(tried, frame), signs, marks)
+    built = build(tried, frame)
+    fit = fit_terms(*built, signs, marks)
     gain = 0.5 * (state**2 - tried**2) @ member + power * (fit - terms).T @ moves.own
     no = np.log(rng.random(gain.shape)) >= gain
     tried = np.where(no[:, moves.group] & (moves.group >= 0), state, tried)
     fit = np.where(no @ moves.own.T > 0, terms.T, fit.T).T
     if moves.shared.any():
         names = tuple(np.array(TERMS)[moves.shared])
-        fit[moves.shared] = fit_terms(*build(tried, frame), signs, marks, names)
-        back = np.log(rng.random(len(state))) >= power * (fit - terms)[moves.shared].sum(axis=0)
-        tried, fit = np.where(back[:, None], state, tried), np.where(back, terms, fit)
-    return tried, fit
+        back = no.T
+        points = np.where((back[moves.points] & (moves.points >= 0)[:, None])[:, None], drawn[0], built[0])
+        planes = np.where((back[moves.planes] & (moves.planes >= 0)[..., None])[:, :, None], drawn[1], built[1])
+        fit[moves.shared] = fit_terms(points, planes, signs, marks, names)
+        stay = np.log(rng.random(len(state))) >= power * (fit - terms)[moves.shared].sum(axis=0)
+        tried, fit = np.where(stay[:, None], state, tried), np.where(stay, terms, fit)
+        built = np.where(stay, drawn[0], points), np.where(stay, drawn[1], planes)
+    else:
+        stay = no[:, 0]
+        built = np.where(stay, drawn[0], built[0]), np.where(stay, drawn[1], built[1])
+    return tried, built, fit
 
 
 def _proposed(moves: _Moves, member: F64, state: F64, power: float, rng: np.random.Generator) -> F64:
@@ -251,9 +281,9 @@ def _proposed(moves: _Moves, member: F64, state: F64, power: float, rng: np.rand
     picked = spread(rng.integers(0, moves.blocks, (count, groups))) == moves.block
     picked &= moves.group >= 0
     step = spread((0.5 if power < 0.3 else 0.25) * np.exp(rng.normal(0, 0.6, (count, groups))))
-    step = step * rng.standard_normal(state.shape)
+    step = step * rng.standard_normal(state.shape, np.float32)
     one, other = rng.integers(0, count, (2, count, groups))
-    some = rng.random(state.shape) < spread(np.where(rng.random((count, groups)) < 0.5, 0.4, 1.0))
+    some = rng.random(state.shape, np.float32) < spread(np.where(rng.random((count, groups)) < 0.5, 0.4, 1.0))
     some &= picked
     far = _ALONG_REACH / np.sqrt(2 * np.maximum(some @ member, 1)) * np.exp(rng.normal(0, 0.4, (count, groups)))
     column = np.arange(state.shape[1])
