@@ -133,9 +133,7 @@ def evidence(names: tuple[str, ...], points: F64, signs: F64, marks: Landmarks) 
     return np.asarray(lines.mean @ ratio, np.float32)
 
 
-def fit_terms(
-    points: F64, planes: F64, signs: F64, marks: Landmarks, names: tuple[str, ...] = TERMS
-) -> F64:
+def fit_terms(points: F64, planes: F64, signs: F64, marks: Landmarks, names: tuple[str, ...] = TERMS) -> F64:
     """Return terms of the log likelihood ``(len(names), n)``; vessels stand first in ``names``."""
     vessels = tuple(name for name in names if name in _LINES)
     out = np.empty((len(names), points.shape[2]))
@@ -222,6 +220,6 @@ def _hollow(points: _Places, planes: _Places, marks: Landmarks) -> F64:
 
 
 _OTHERS = {
-    "edge": _edge, "fissure": _fissure, "sectors": _sectors, "shares": _shares, "gallbladder": _gallbladder, "cleft": _cleft,
-    "hollow": _hollow,
+    "edge": _edge, "fissure": _fissure, "sectors": _sectors, "shares": _shares, "gallbladder": _gallbladder,
+    "cleft": _cleft, "hollow": _hollow,
 }  # fmt: skip

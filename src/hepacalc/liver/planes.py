@@ -17,7 +17,21 @@ from scipy.special import ndtr
 from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.landmarks import Landmarks
 
-__all__ = ["BLOCKS", "PLANES", "PLANE_BLOCKS", "POINTS", "POINT_BLOCKS", "SEGMENTS", "SIZE", "Frame", "Planes", "Points", "build", "named", "parts"]
+__all__ = [
+    "BLOCKS",
+    "PLANES",
+    "PLANE_BLOCKS",
+    "POINTS",
+    "POINT_BLOCKS",
+    "SEGMENTS",
+    "SIZE",
+    "Frame",
+    "Planes",
+    "Points",
+    "build",
+    "named",
+    "parts",
+]
 
 F64 = NDArray[np.float64]
 Points = dict[str, F64]
@@ -97,8 +111,10 @@ def build(u: F64, frame: Frame) -> tuple[F64, F64]:
     c = points[0]
     c[:] = frame.confluence[:, None] + frame.spread[:, None] * v[:3]
 
-    def beside(name: str, of: F64, usual: tuple[float, float, float], spread: tuple[float, float, float], by: F64) -> F64:
-        out = points[POINTS.index(name)]
+    def beside(
+        name: str, of: F64, usual: tuple[float, float, float], spread: tuple[float, float, float], by: F64
+    ) -> F64:
+        out: F64 = points[POINTS.index(name)]
         out[:] = of + s * (np.array(usual)[:, None] + np.array(spread)[:, None] * by)
         return out
 

@@ -48,7 +48,10 @@ _PARTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("main",), ("middle hepatic vein", "gallbladder")),
     (("right",), ("right hepatic vein",)),
     (("fissure",), ("left hepatic vein", "cleft")),
-    (("fork", "right branch", "left branch", "trunk"), ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow")),
+    (
+        ("fork", "right branch", "left branch", "trunk"),
+        ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow"),
+    ),
 )
 _VESSELS = TERMS[:7]
 _HELD_BY = {
@@ -224,11 +227,11 @@ class _Moves:
             for index, name in enumerate(blocks):
                 group[slice(*BLOCKS[name])], block[slice(*BLOCKS[name])] = number, index
         own = np.array([[float(term in names) for _, names in groups] for term in TERMS])
-        blocks = np.array([len(names) for names, _ in groups])
+        sizes = np.array([len(names) for names, _ in groups])
         of = {name: number for number, (names, _) in enumerate(groups) for name in names}
         points = np.array([of.get(name, -1) for name in POINT_BLOCKS])
         planes = np.array([[of.get(name, -1) for name in pair] for pair in PLANE_BLOCKS])
-        return cls(group, block, blocks, own, np.isin(TERMS, together), points, planes)
+        return cls(group, block, sizes, own, np.isin(TERMS, together), points, planes)
 
 
 _PARTED = _Moves.of(GROUPS, SHARED)
