@@ -19,12 +19,17 @@ from typing import Any
 import numpy as np
 
 from hepacalc.liver import get_segmenter
-from hepacalc.phantom import FocusSpec, draw_scene, insert_foci, random_specs, scan
-from hepacalc.records import PATTERNS, Assessment, Focus, LiverMask, Measured, NotMeasured
+from hepacalc.phantom import FocusSpec, Insertion, Phantom, draw_scene, insert_foci, random_specs, scan
+from hepacalc.records import PATTERNS, Assessment, Focus, LiverMask, Measured, NotMeasured, Volume
 from hepacalc.study import open_study
 from matching import NON_CONTRAST, PORTAL, SHARED, Match, expert_liver, match, real_scan, row, walk
 
 SEEDS = (11, 12, 13)
+PHANTOMS_MM = {101: 1.0, 102: 1.25, 103: 2.5, 104: 1.0, 105: 2.0, 106: 2.5}
+"""Seeds of the phantoms with all patterns, and their slices."""
+PHANTOM_SEEDS = tuple(seed + half for seed in PHANTOMS_MM for half in (0, 500))
+"""Each is scanned twice, with one half of the patterns."""
+THICKNESS_SEEDS = (201, 202, 203, 204)
 FOCI_A_SCAN = 14
 
 
@@ -77,11 +82,9 @@ def _insert_all(
     false: list[int] = []
     for name in scans:
         volume = real_scan(name)
-        liver = expert_liver(volume) if "IRCAD" in name else get_segmenter("embedded").segment(volume).mask
+        liver = insertion_liver(name, volume)
         for seed in SEEDS:
-            rng = np.random.default_rng([seed, len(name)])
-            specs = random_specs(rng, FOCI_A_SCAN, diameter_mm=(3.0, 20.0), delta_hu=(250.0, 1100.0))
-            inserted = insert_foci(volume, liver, specs, rng)
+            inserted = inserted_scan(name, seed, volume, liver)
             found = walk(inserted.volume)
             part, extra = match(
                 inserted.truth.foci,
@@ -95,6 +98,18 @@ def _insert_all(
             false.append(len(extra))
             false_calls += [(f"{name}, seed {seed}", phase, volume.slice_thickness_mm, f) for f in extra]
     return matches, false
+
+
+def insertion_liver(name: str, volume: Volume) -> np.ndarray:
+    """Return the mask inside which foci are put: an expert's where there is one."""
+    return expert_liver(volume) if "IRCAD" in name else get_segmenter("embedded").segment(volume).mask
+
+
+def inserted_scan(name: str, seed: int, volume: Volume, liver: np.ndarray) -> Insertion:
+    """Return a real scan with foci put in; the same arguments give the same scan."""
+    rng = np.random.default_rng([seed, len(name)])
+    specs = random_specs(rng, FOCI_A_SCAN, diameter_mm=(3.0, 20.0), delta_hu=(250.0, 1100.0))
+    return insert_foci(volume, liver, specs, rng)
 
 
 def as_is_rows() -> list[dict[str, Any]]:
@@ -136,12 +151,7 @@ def _stent_is_metal(found: Assessment) -> bool:
 
 def phantom_rows(matches: list[Match]) -> list[dict[str, Any]]:
     """Pattern of phantom foci of 5 mm or more, all twelve patterns, and their masses for the mass rows."""
-    mine: list[Match] = []
-    for seed, slice_mm in ((101, 1.0), (102, 1.25), (103, 2.5), (104, 1.0), (105, 2.0), (106, 2.5)):
-        rng = np.random.default_rng(seed)
-        specs = [_spec(p, rng) for p in rng.permutation([p for p in PATTERNS if p != "punctate"])]
-        mine += _scan_phantom(seed, specs[:6], slice_mm)
-        mine += _scan_phantom(seed + 500, specs[6:], slice_mm)
+    mine = [m for seed in PHANTOM_SEEDS for m in _scan_phantom(seed)]
     matches += mine
     large = [m for m in mine if m.truth.diameter_mm >= 5]
     right = float(np.mean([m.pattern == m.truth.pattern for m in large]))
@@ -163,19 +173,30 @@ def _spec(pattern: str, rng: np.random.Generator) -> FocusSpec:
     return FocusSpec(pattern, size, float(np.exp(rng.uniform(np.log(250), np.log(1100)))))
 
 
-def _scan_phantom(seed: int, specs: list[FocusSpec], slice_mm: float) -> list[Match]:
+def pattern_phantom(seed: int) -> Phantom:
+    """Return the scan of one of :data:`PHANTOM_SEEDS`: half of the patterns, 5 mm or more."""
+    rng = np.random.default_rng(seed % 500)
+    specs = [_spec(p, rng) for p in rng.permutation([p for p in PATTERNS if p != "punctate"])]
+    scene = draw_scene(seed, foci=specs[6:] if seed > 500 else specs[:6], mimics=())
+    return scan(scene, spacing_mm=(PHANTOMS_MM[seed % 500], 0.8, 0.8), noise_hu=12)
+
+
+def with_true_liver(phantom: Phantom) -> Assessment:
+    """Assess a phantom inside its true liver."""
+    return walk(phantom.volume, LiverMask(phantom.liver, phantom.volume.geometry, "truth", "", 1.0))
+
+
+def _scan_phantom(seed: int) -> list[Match]:
     """Draw, scan and assess one phantom with its true liver; a lesion stands for its parts."""
-    scene = draw_scene(seed, foci=specs, mimics=())
-    phantom = scan(scene, spacing_mm=(slice_mm, 0.8, 0.8), noise_hu=12)
-    found = walk(phantom.volume, LiverMask(phantom.liver, phantom.volume.geometry, "truth", "", 1.0))
+    phantom = pattern_phantom(seed)
     part, _ = match(
-        phantom.truth.foci, _by_lesion(found), scan=f"phantom, seed {seed}", phase="non-contrast",
-        thickness_mm=slice_mm, source="phantom",
+        phantom.truth.foci, by_lesion(with_true_liver(phantom)), scan=f"phantom, seed {seed}", phase="non-contrast",
+        thickness_mm=phantom.volume.slice_thickness_mm, source="phantom",
     )  # fmt: skip
     return part
 
 
-def _by_lesion(found: Assessment) -> Assessment:
+def by_lesion(found: Assessment) -> Assessment:
     """Return the assessment with each lesion told as one focus: pattern, place and mass of the whole."""
     from dataclasses import replace
 
@@ -211,14 +232,14 @@ def _together(foci: list[Focus]) -> dict[str, Measured]:
 def thickness_rows(matches: list[Match]) -> list[dict[str, Any]]:
     """The same foci on slices of 1, 2.5 and 5 mm."""
     spreads: list[float] = []
-    for seed in (201, 202, 203, 204):
+    for seed in THICKNESS_SEEDS:
         rng = np.random.default_rng(seed)
         specs = random_specs(rng, 10, diameter_mm=(3.0, 20.0), delta_hu=(250.0, 1100.0), patterns=["nodular solid"])
         scene = draw_scene(seed, foci=specs, mimics=())
         masses: dict[int, list[float]] = {}
         for slice_mm in (1.0, 2.5, 5.0):
             phantom = scan(scene, spacing_mm=(slice_mm, 0.8, 0.8), noise_hu=12 if slice_mm < 2 else 9)
-            found = walk(phantom.volume, LiverMask(phantom.liver, phantom.volume.geometry, "truth", "", 1.0))
+            found = with_true_liver(phantom)
             part, _ = match(
                 phantom.truth.foci, found, scan=f"phantom, seed {seed}", phase="non-contrast", thickness_mm=slice_mm,
                 source="phantom",

@@ -5,8 +5,8 @@
     scripts/quote accuracy-groups accuracy-groups.jsonl
     scripts/quote accuracy-failures accuracy-failures.jsonl
 
-The first line takes many minutes. The pictures go to ``docs/img/accuracy-*.png``; ``--tables DIR`` writes two files
-of rows for ``scripts/quote``: figures by group, and every failure by name.
+The first line takes many minutes. The pictures go to ``docs/img/accuracy-*.png``; ``--tables DIR`` writes rows for
+``scripts/quote``: figures by group, and every failure by name.
 """
 
 from __future__ import annotations
@@ -44,9 +44,8 @@ COLOURS = {
 OTHER = "#009e73"
 
 
-def load(path: Path) -> tuple[list[Focus], list[Focus]]:
-    """Read the details: true foci, and calcifications called where none was put."""
-    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+def judged(lines: list[Focus]) -> tuple[list[Focus], list[Focus]]:
+    """Return true foci with their error and whether the interval holds, and false calcifications."""
     foci = [line for line in lines if line["source"] != "false"]
     for focus in foci:
         mass = focus["mass_mg"]
@@ -232,13 +231,17 @@ def found_rate(foci: list[Focus], key: str, edges: Sequence[float], unit: str, t
     return figure
 
 
-def threshold(foci: list[Focus]) -> Figure | None:
-    """How many foci are within which error: ours beside a fixed threshold, same foci put into non-contrast scans."""
-    mine = [f for f in foci if is_usable(f) and f["source"] == "inserted" and f["fixed_130_mm3"] is not None
-            and f["error"] is not None and f["volume_mm3"] is not None]  # fmt: skip
+def has_rival(focus: Focus) -> bool:
+    """Whether ours and the fixed threshold both gave a number."""
+    return is_usable(focus) and None not in (focus["fixed_130_mm3"], focus["error"], focus["volume_mm3"])
+
+
+def threshold(foci: list[Focus], *, source: str = "inserted", where: str = "real scans") -> Figure | None:
+    """How many foci are within which error: ours beside a fixed threshold, same non-contrast foci."""
+    mine = [f for f in foci if f["source"] == source and has_rival(f)]
     if not mine:
         return None
-    figure, ax = _figure(f"Ours beside a fixed threshold of 130 HU ({len(mine)} foci, real scans without contrast)")
+    figure, ax = _figure(f"Ours beside a fixed threshold of 130 HU ({len(mine)} foci, {where} without contrast)")
     for key, truth, name, colour, style in (
         ("mass_mg", "true_mg", "mass, integrated (ours)", "#0072b2", "-"),
         ("agatston_type_mg", "true_mg", "mass, Agatston type", "#d55e00", "-"),
@@ -360,11 +363,11 @@ def draw(foci: list[Focus]) -> dict[str, Figure]:
     return out if beside is None else out | {"fixed-130": beside}
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG of at most 64 colours, the same bytes for the same picture."""
+def save(figure: Figure, path: Path, colours: int = 64) -> None:
+    """Write a PNG of few colours, the same bytes for the same picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
-    picture = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    picture = Image.open(buffer).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
     picture.save(path, optimize=True)
 
 
@@ -375,7 +378,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "img", help="folder for the pictures")
     parser.add_argument("--tables", type=Path, help="folder for the two files of rows")
     given = parser.parse_args()
-    foci, false = load(given.details)
+    text = given.details.read_text("utf-8")
+    foci, false = judged([json.loads(line) for line in text.splitlines() if line.strip()])
     if not foci:
         sys.stderr.write(f"benchmarks/plots.py: wanted foci in {given.details}, found none.\n")
         return 1

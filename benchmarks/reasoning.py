@@ -36,14 +36,21 @@ NEEDED = {"prior_images", "ultrasound", "noncontrast_ct"}
 def rows() -> list[dict[str, Any]]:
     """Return the rows of the table."""
     knowledge = load_knowledge()
-    return [*_published(knowledge), *_textbook(knowledge), *_simple(knowledge), *reasoning_speed.rows()]
+    return [*answer_rows(knowledge, published(knowledge)), *reasoning_speed.rows()]
 
 
-def _published(knowledge: Knowledge) -> list[dict[str, Any]]:
+def published(knowledge: Knowledge) -> list[CaseResult]:
+    """Published cases that count, each with its answers; none where the cases are not there."""
+    return scored(evaluate_cases(read_case_file(CASES), knowledge)) if CASES.exists() else []
+
+
+def answer_rows(knowledge: Knowledge, counted: list[CaseResult]) -> list[dict[str, Any]]:
+    """Rows of how right the answers are: published cases, textbook, simple foci."""
+    return [*_published(counted), *_textbook(knowledge), *_simple(knowledge)]
+
+
+def _published(counted: list[CaseResult]) -> list[dict[str, Any]]:
     """Rows of the published cases; without values where the cases are not there."""
-    counted: list[CaseResult] = []
-    if CASES.exists():
-        counted = scored(evaluate_cases(read_case_file(CASES), knowledge))
     out = [row("published cases counted (tier A and B, calcification certain)", len(counted) or None, "1", "", None)]
     for method in METHODS:
         found = scores(counted, method) if counted else {}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import reading
+import speed_cost
 from child import cost
 from hepacalc.phantom import make_patient, random_specs, write_dicom_series
 from matching import row
@@ -25,7 +26,7 @@ SLICES = 300
 
 def rows() -> list[dict[str, Any]]:
     """Return the rows of the speed table."""
-    return [*start_rows(), *walk_rows(), *reading.rows()]
+    return [*start_rows(), *walk_rows(), *reading.rows(), *speed_cost.rows()]
 
 
 def start_rows() -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Look for barriers in the pages: axe-core in Chromium, in light and dark colours: ``scripts/axe [--all] [PAGE...]``.
 
-axe-core and puppeteer-core come by npm into a cache outside of the repository. Without npm, node or Chromium the check
-is skipped, and says so. A page that asks for anything outside of its own files is a fault too. Of the docs, where
+axe-core and puppeteer-core come by npm into a cache outside of the repository. Without npm, node or Chromium the
+check is skipped, and says so. Pages of the server are asked of one that serves the digital patient
+(``axe_server.py``). A page that asks for anything outside of its own files is a fault too. Of the docs, where
 ``scripts/docs`` has built them in ``docs-out``, each folder's first and largest page are taken; ``--all`` takes all.
 Exit status 1 on any fault.
 """
@@ -15,7 +16,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+
+from axe_server import served_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {"axe-core": "4.14.1", "puppeteer-core": "24.43.1"}
@@ -84,11 +88,13 @@ def main(arguments: Sequence[str]) -> int:
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
         print(f"FAILED: npm could not install {', '.join(MODULES)}: {fault}")
         return 1
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         pages = [Path(page).resolve() for page in arguments if page != "--all"]
+        served: list[str] = []
         if not pages:
             pages = [*made_pages(Path(name)), *docs_pages("--all" in arguments)]
-        command = [node, str(ROOT / "scripts" / "axe.mjs"), str(cache), browser, *map(str, pages)]
+            served = stack.enter_context(served_pages(Path(name)))
+        command = [node, str(ROOT / "scripts" / "axe.mjs"), str(cache), browser, *map(str, pages), *served]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"FAILED: axe did not run to its end:\n{done.stderr[-2000:]}")
@@ -96,8 +102,11 @@ def main(arguments: Sequence[str]) -> int:
     lines = done.stdout.splitlines()
     wrong = [fault for line in lines for fault in faults(line)]
     print("\n".join(wrong))
-    print(f"axe-core {MODULES['axe-core']}: {len(pages)} pages in light and dark colours, {len(wrong)} faults")
-    return int(bool(wrong) or len(lines) != 2 * len(pages))
+    print(
+        f"axe-core {MODULES['axe-core']}: {len(pages)} pages in light and dark colours, {len(served)} of the server, "
+        f"{len(wrong)} faults"
+    )
+    return int(bool(wrong) or len(lines) != 2 * len(pages) + len(served))
 
 
 if __name__ == "__main__":

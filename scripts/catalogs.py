@@ -32,7 +32,7 @@ from hepacalc.knowledge import load_knowledge
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "hepacalc"
 LOCALE = SOURCE / "report" / "locale"
-LANGUAGES = ("zh",)
+LANGUAGES = tuple(sorted(path.name for path in LOCALE.iterdir() if path.is_dir()))
 
 READ = (
     "foci/*.py", "followup/*.py", "compare.py",
@@ -163,10 +163,10 @@ def updated(wanted: Iterable[tuple[str | None, str]], old: Catalog, language: st
     for context, text in wanted:
         held = old.get(text, context)
         known = held.string if held is not None else ""
-        if context is None and text in names() and text not in by_hand:
-            known = names()[text]
+        if context is None and text in names(language) and text not in by_hand:
+            known = names(language)[text]
         elif context is None and not known:
-            known = names().get(text, "")
+            known = names(language).get(text, "")
         new.add(text, known, context=context)
     return new
 
@@ -206,7 +206,7 @@ def messages() -> list[tuple[str | None, str]]:
     out: list[tuple[str | None, str]] = [
         (f"{table}.{key}" if table else key, text) for table, phrases in TABLES.items() for key, text in phrases.items()
     ]
-    plain = dict.fromkeys([*sentences(), *vocabulary(), *names()])
+    plain = dict.fromkeys([*sentences(), *vocabulary(), *names("en")])
     return out + [(None, sentence) for sentence in plain]
 
 
@@ -231,8 +231,8 @@ OWN = ("hepacalc: ", "Nothing was found", "Published single cases")
 
 
 @cache
-def names() -> dict[str, str]:
-    """Return short texts and ids of the knowledge base with their Chinese, which sentences may hold."""
+def names(language: str) -> dict[str, str]:
+    """Return short texts and ids of the knowledge base with their translation, which sentences may hold."""
     base = load_knowledge()
     held: list[Mapping[str, str]] = [cause.name for cause in base.causes.values()]
     held += [test.name for test in base.tests.values()]
@@ -241,13 +241,13 @@ def names() -> dict[str, str]:
     held += [words for setting in base.settings.values() for words in (setting.why, setting.name)]
     found: dict[str, str] = {}
     for holder in (*base.blocks.values(), *base.settings.values()):
-        found[holder.id.replace("_", " ")] = holder.name["zh"]
+        found[holder.id.replace("_", " ")] = holder.name.get(language, "")
     for block in base.blocks.values():
         held.append(block.name)
         for states in (block.axis_names or {"": block.state_names}).values():
             held += states.values()
-            found |= {key.replace("_", " "): words["zh"] for key, words in states.items()}
-    return found | {words["en"]: words["zh"] for words in held}
+            found |= {key.replace("_", " "): words.get(language, "") for key, words in states.items()}
+    return found | {words["en"]: words.get(language, "") for words in held}
 
 
 def sentences() -> list[str]:

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "licences.md"
-EXTRAS = ("pdf", "postgresql", "ray", "server", "totalsegmentator")
+EXTRAS = ("pdf", "postgresql", "ray", "server", "telemetry", "totalsegmentator")
 """Extras that a user installs; those of developers (test, bench, docs, release, train) ship nothing."""
 GNU_TEXT = re.compile(r"GNU (AFFERO |LESSER |LIBRARY )?GENERAL PUBLIC LICENSE\s+Version \d", re.IGNORECASE)
 LICENCE_FILE = re.compile(r"licen[cs]e|copying|notice", re.IGNORECASE)

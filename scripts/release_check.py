@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 PYTHONS = ("python3.11", "python3.12", "python3.13")
 LARGEST_MB = 12.0
-EXTRAS = ("pdf", "postgresql", "ray", "server")
+EXTRAS = ("pdf", "postgresql", "ray", "server", "telemetry")
 """``totalsegmentator`` brings PyTorch, gigabytes of it: only when named."""
 IMPORT_ALL = """
 import importlib, json, pkgutil

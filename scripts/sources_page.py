@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
-from hepacalc.evaluate.without import MovedBy, conclude, moved_by, our_files
+from hepacalc.evaluate.without import MovedBy, moved_by_each
 from hepacalc.knowledge import load_knowledge
 from hepacalc.knowledge.cases import load_reference_cases
 from hepacalc.knowledge.model import Knowledge
@@ -36,14 +34,9 @@ and {plan} move a plan. What moves most is our own synthesis of textbook knowled
 
 def page() -> str:
     """The page as Markdown."""
-    knowledge, raw = load_knowledge(), our_files()
+    knowledge = load_knowledge()
     cases = case_evidence(load_reference_cases(), knowledge)
-    before = {case.id: conclude(case, knowledge) for case in cases}
-    works: dict[str, list[str]] = defaultdict(list)
-    for key, source in knowledge.sources.items():
-        works[source.work].append(key)
-    found = [(work, moved_by(ids, raw, cases, before)) for work, ids in sorted(works.items())]
-    found.sort(key=lambda pair: (-len(pair[1].first), -len(pair[1].plan), -pair[1].largest, pair[0]))
+    found = moved_by_each(knowledge, cases)
     moving = [(work, moved) for work, moved in found if moved.touched]
     published = [moved for work, moved in found if not work.startswith("ours_")]
     shows = SHOWS.format(

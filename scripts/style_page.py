@@ -76,9 +76,16 @@ XYZ = np.array(((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1
 
 HEAD = """# Style
 
-Report, answer without a scan, PDF, sheet for the patient and this site take their colours and type from one file,
-`report/templates/tokens.css`. This page is made from it by `scripts/style_page.py`; a test fails when a pair below
-misses its mark, or when a template has a colour of its own.
+Report, answer without a scan, PDF, sheet for the patient, web app, cohort page and this site take their colours and
+type from one file, `report/templates/tokens.css`. This page is made from it by `scripts/style_page.py`; a test fails
+when a pair below misses its mark, a template has a colour of its own, or a page does not begin with that file.
+
+## Together
+
+![First screens of report, sheet, web app, cohort page and this site](../img/style.png)
+
+Report and sheet of a digital patient, the web app, the page of a cohort of two, this site; made by
+`scripts/style_pictures`.
 
 ## Type
 

@@ -18,7 +18,6 @@ from hepacalc.cli_export import (
     Deidentify,
     DeidentifyKey,
     Language,
-    LanguageChoice,
     PatientId,
     SegType,
     SegTypeChoice,
@@ -157,7 +156,7 @@ def assess(
             "--write", metavar="FORMATS", help="Also write, with commas: seg, sr, ko, fhir, pdf, text, sheet, ics."
         ),
     ] = None,
-    language: Language = LanguageChoice.EN,
+    language: Language = "en",
     deidentify: Deidentify = False,
     deidentify_key: DeidentifyKey = None,
     patient_id: PatientId = None,

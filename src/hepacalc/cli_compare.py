@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepacalc.cli_export import Deidentify, Language, LanguageChoice
+from hepacalc.cli_export import Deidentify, Language
 from hepacalc.terminal import show_progress, write_line
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def compare(
         Path, typer.Option("--out", "-o", metavar="OUT", help="Folder for the results.", show_default=False)
     ],
     more: Priors = None,
-    language: Language = LanguageChoice.EN,
+    language: Language = "en",
     deidentify: Deidentify = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print comparison.json, or the error, on standard output.")
@@ -57,9 +57,7 @@ def compare(
         if progress:
             progress("comparing the exams", 0.0)
         found = hepacalc.compare([prior, *(more or ())], current)
-        paths = write_comparison(
-            found, out, language="zh" if language is LanguageChoice.ZH else "en", deidentify=deidentify
-        )
+        paths = write_comparison(found, out, language=language, deidentify=deidentify)
     if as_json:
         sys.stdout.write(paths["comparison.json"].read_text("utf-8"))
     else:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hepacalc.cli_export import Language, LanguageChoice
+from hepacalc.cli_export import Language
 from hepacalc.terminal import write_line
 
 __all__ = ["explain"]
@@ -26,7 +26,7 @@ def explain(
     knowledge: Annotated[
         Path | None, typer.Option("--knowledge", metavar="FILE", help="Your site's own priors and thresholds.")
     ] = None,
-    language: Language = LanguageChoice.EN,
+    language: Language = "en",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print explanation.json, or the error, on standard output.")
     ] = False,
@@ -50,7 +50,7 @@ def explain(
     now = datetime.now(UTC)
     today = now.astimezone().date()
     found = consult(read_patient_file(patient, today=today), load_knowledge(knowledge), today=today)
-    paths = write_explanation(found, out, now=now, language=language.value) if out is not None else {}
+    paths = write_explanation(found, out, now=now, language=language) if out is not None else {}
     if as_json:
         sys.stdout.write(document_json(explanation_document(found, now=now)))
         return

@@ -30,13 +30,6 @@ __all__ = [
 ]
 
 
-class LanguageChoice(StrEnum):
-    """Languages of texts for readers."""
-
-    EN = "en"
-    ZH = "zh"
-
-
 class SegTypeChoice(StrEnum):
     """Kinds of DICOM SEG."""
 
@@ -44,7 +37,7 @@ class SegTypeChoice(StrEnum):
     BINARY = "binary"
 
 
-Language = Annotated[LanguageChoice, typer.Option("--lang", help="Language of texts for readers.")]
+Language = Annotated[str, typer.Option("--lang", metavar="LANG", help="Language of texts for readers: en or zh.")]
 SegType = Annotated[SegTypeChoice, typer.Option("--seg-type", help="Kind of DICOM SEG.")]
 Deidentify = Annotated[bool, typer.Option("--deidentify", help="Leave out identity: UIDs are mapped.")]
 DeidentifyKey = Annotated[
@@ -76,7 +69,7 @@ def export(
     folder: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the files; OUT when left out.")
     ] = None,
-    language: Language = LanguageChoice.EN,
+    language: Language = "en",
     deidentify: Deidentify = False,
     deidentify_key: DeidentifyKey = None,
     patient_id: PatientId = None,
@@ -108,7 +101,7 @@ def export(
 
 
 def export_context(
-    language: LanguageChoice,
+    language: str,
     deidentify: bool,
     patient_id: str | None,
     seg_type: SegTypeChoice,
@@ -120,6 +113,7 @@ def export_context(
         UsageError: an identifier that is to be left out; a key that cannot be used, or is not needed.
     """
     from hepacalc.interop.uids import read_key
+    from hepacalc.report.language import check_language
     from hepacalc.report.writers import ExportContext
 
     if deidentify_key is not None and not deidentify:
@@ -128,7 +122,7 @@ def export_context(
     if deidentify and patient_id is not None:
         raise UsageError("--deidentify leaves out identity, --patient-id gives one.", hint="Give one of the two.")
     return ExportContext(
-        language="zh" if language is LanguageChoice.ZH else "en",
+        language=check_language(language),
         deidentify=deidentify,
         segmentation_type="BINARY" if seg_type is SegTypeChoice.BINARY else "LABELMAP",
         patient_id=patient_id,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepacalc.cli_export import Language, LanguageChoice
+from hepacalc.cli_export import Language
 from hepacalc.cli_registry_common import (
     DEFAULT,
     AsJson,
@@ -209,7 +209,7 @@ def due(
         int | None, typer.Option("--limit", min=1, help="So many at most; 50 in the table, else all.")
     ] = None,
     identity: IdentityFile = None,
-    language: Language = LanguageChoice.EN,
+    language: Language = "en",
     today: Today = None,
     where: Where = DEFAULT,
     debug: Debug = False,
@@ -221,8 +221,9 @@ def due(
     from hepacalc.registry.log import head
     from hepacalc.registry.queries import due_counts, due_rows
     from hepacalc.registry.words import due_head, due_lines
+    from hepacalc.report.language import check_language
 
-    day, windows, now, spoken = checked_or_today(today), Windows(soon, lost), now_here(), language.value
+    day, windows, now, spoken = checked_or_today(today), Windows(soon, lost), now_here(), check_language(language)
     limit = 50 if most is None and file_format is DueFormat.TABLE else most
     with opened(where) as held, held.database.reading() as connection:
         people: dict[str, Person] = {}

@@ -39,7 +39,7 @@ def compare(prior: Path_ | Sequence[Path_], current: Path_, *, now: datetime | N
             -o`` wrote, or a DICOM SEG of foci.
         current: the later exam, likewise.
         now: time stamp; the clock when None.
-        options: how scans are assessed, as for :func:`hepacalc.assess`.
+        options: how scans are assessed, as for :func:`hepacalc.assess`; ``progress`` is told of the comparison too.
 
     Raises:
         OtherStudy: the exams name different patients.
@@ -81,7 +81,9 @@ def _follow(
 ) -> FollowUp:
     opened: list[tuple[OpenedExam, Comparison]] = []
     notes: dict[str, None] = {}
-    for path in paths:
+    tell = options.get("progress") or (lambda _stage, _share: None)
+    for done, path in enumerate(paths):
+        tell("comparing with earlier exams", done / len(paths))
         with _named("the earlier exam", path):
             earlier, its_frame = open_exam(path, now=now, **options)
             _refuse_later(earlier, later)

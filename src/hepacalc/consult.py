@@ -76,15 +76,9 @@ def consult(
     is_unjudged = assessment is not None and bool(obstacles(assessment)[0])
     found = _weighed(patient, knowledge, today, assessment)
     said, combined, together = found.said, found.combined, found.together
-    facts, labs = _facts(said, assessment), said.lab_values
-    situations: list[Situation] = [
-        situation(evidence, one, knowledge, facts=_of_lesion(facts, assessment, lesion), labs=labs)
-        for evidence, one, lesion in zip(together, combined.lesions, found.places, strict=True)
-    ]
-    forbidden = {
-        test: [dict(words)["en"] for words in reasons]
-        for test, reasons in forbidden_tests(situations, knowledge).items()
-    }
+    situations = _situations(found, knowledge, assessment)
+    barred = forbidden_tests(situations, knowledge)
+    forbidden = {test: [dict(words)["en"] for words in reasons] for test, reasons in barred.items()}
     done = _done(assessment)
     tests = next_tests(
         together[found.worst],
@@ -94,9 +88,8 @@ def consult(
         forbidden=forbidden,
         found=combined.lesions[found.worst],
     )
-    plan = make_plan(situations, knowledge, today=today.isoformat(), tests=tests)
-    if assessment is not None and said.network == "adult" and not assessment.lesions:
-        plan = _unjudged(plan) if is_unjudged else _nothing_found(plan, knowledge)
+    plan = make_plan(situations, knowledge, today=today.isoformat(), tests=tests, forbidden=barred)
+    plan = _fitting(plan, found, knowledge, assessment)
     changes = what_would_change(together[found.worst], knowledge, setting=said.setting.id, most=6)
     return _reasoning(found, knowledge, plan, changes)
 
@@ -108,11 +101,28 @@ def weigh(
     today: datetime.date,
     assessment: Assessment | None = None,
 ) -> Reasoning:
-    """Return the causes with their bands and reasons only, as :func:`consult` does: no plan, tests and changes.
+    """Return causes, red flags and plan as :func:`consult` does, without next tests and what would change the answer.
 
-    For questions of the kind "what if": several times as fast.
+    For questions of the kind "what if": faster.
     """
-    return _reasoning(_weighed(patient, knowledge, today, assessment), knowledge, Plan((), (), ()), ())
+    found = _weighed(patient, knowledge, today, assessment)
+    plan = make_plan(_situations(found, knowledge, assessment), knowledge, today=today.isoformat())
+    return _reasoning(found, knowledge, _fitting(plan, found, knowledge, assessment), ())
+
+
+def _situations(found: _Weighed, knowledge: Knowledge, assessment: Assessment | None) -> list[Situation]:
+    facts, labs = _facts(found.said, assessment), found.said.lab_values
+    return [
+        situation(evidence, one, knowledge, facts=_of_lesion(facts, assessment, lesion), labs=labs)
+        for evidence, one, lesion in zip(found.together, found.combined.lesions, found.places, strict=True)
+    ]
+
+
+def _fitting(plan: Plan, found: _Weighed, knowledge: Knowledge, assessment: Assessment | None) -> Plan:
+    """Return the plan; of a scan that shows no calcification what then holds."""
+    if assessment is None or found.said.network != "adult" or assessment.lesions:
+        return plan
+    return _unjudged(plan) if obstacles(assessment)[0] else _nothing_found(plan, knowledge)
 
 
 class _Weighed(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -260,3 +261,25 @@ def test_no_log_line_holds_a_name(house: Running, result: Path, caplog: pytest.L
     told = json.loads(form.format(record))
     assert "PLANTED" not in str(told)
     assert told["exception"].startswith("ValueError at ")
+
+
+def test_every_colour_that_a_page_uses_is_in_a_sheet_that_it_loads(house: Running, made):
+    client = house.client("anna")
+    for page in ("/", "/due", "/form", f"/studies/{made[0]}"):
+        sheets = re.findall(r'href="(/static/[^"]+css[^"]*)"', client.get(page).text)
+        text = "".join(client.get(sheet).text for sheet in sheets)
+        assert set(re.findall(r"var\(--([a-z-]+)", text)) <= set(re.findall(r"--([a-z-]+):", text)), page
+
+
+def test_what_if_shows_flags_and_the_next_step_before_saving(house: Running, made):
+    client = house.client("anna")
+    fever = {**EMPTY, "symptoms": {"fever": "yes", "jaundice": "yes"}}
+    ask = {"facts": fever, "assessment_id": made[1]}
+    plan = client.post("/api/differential", json=ask).json()["plan"]
+    whole = client.post("/api/consultation", json=ask).json()["plan"]
+    assert (plan["flags"], plan["items"]) == (whole["flags"], whole["items"])
+    page = client.post("/api/differential/page", json=ask, headers={"accept-language": "zh"}).text
+    assert "下一步" in page
+    assert plan["items"][0]["action"]["zh"] in page
+    assert plan["flags"]
+    assert plan["flags"][0]["text"]["zh"] in page

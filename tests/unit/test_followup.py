@@ -165,7 +165,7 @@ def test_a_shared_calibration_cancels() -> None:
     for change in (one, other):
         assert isinstance(change.smallest_percent, Measured)
     assert one.smallest_percent.value < other.smallest_percent.value
-    own = 100 * 2.58 * 0.02 * np.hypot(1, 1.3)
+    own = 100 * (2.58 + 1.28) * 0.02 * np.hypot(1, 1.3)
     assert one.smallest_percent.value == pytest.approx(max(own, 10.0), rel=0.05)
 
 

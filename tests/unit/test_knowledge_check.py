@@ -125,7 +125,7 @@ def test_parts_of_these_tests_are_good():
         ("harm", "bad", ("harm",)),
         ("needle", "maybe", ("needle",)),
         ("icd10", "worms", ("icd10",)),
-        ("id", "cystic", ("cystic is no cause",)),
+        ("id", "cystic", ("cystic belongs into causes/cystic.yaml",)),
         ("id", "ae", ("ae belongs into causes/ae.yaml",)),
         ("price", 3, ("price: unknown key",)),
         ("name", {"en": "only English"}, ("name.zh: missing",)),

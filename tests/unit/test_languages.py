@@ -21,24 +21,25 @@ from hepacalc.patient.read import patient_from_data
 from hepacalc.phantom import make_patient
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Assessment, LiverMask, SeriesChoice, SeriesSummary
-from hepacalc.report import render_explanation, render_html
+from hepacalc.report import language, render_explanation, render_html
 from hepacalc.report.language import catalog, phrase, speaking, spoken
 from hepacalc.report.localise import localised
 from hepacalc.report.patient import render_sheet
-from hepacalc.report.sentences import ORIGINAL, say
+from hepacalc.report.sentences import say
 from hepacalc.report.text import report_text
 from hepacalc.report.words import text
 from reason_example import NOW, TODAY, Text
 from sheet_examples import told
 
 ROOT = Path(__file__).resolve().parents[2]
+ORIGINAL = "［英文原文］"
 PLACE = re.compile(r"\{(\w+)(?::raw)?\}")
 HAN = re.compile(r"[\u4e00-\u9fff]")
 CHOICE = SeriesChoice(SeriesSummary("1.2", "Abdomen native", "CT", 60, 1.0, ("described as without contrast",)))
 
 # what stays as it is in a Chinese report: names, units, codes, tests by their letters
 SAME = re.compile(
-    r"hepacalc|DICOM|NIfTI|(?:assessment|explanation|exports)\.json|foci\.csv|(?:liver|foci)\.nii\.gz|[JE]-?[A-Z0-9-]+\??|"
+    r"\d\.\d\+[0-9a-f]{12}|hepacalc|DICOM|NIfTI|(?:assessment|explanation|exports)\.json|foci\.csv|(?:liver|foci)\.nii\.gz|[JE]-?[A-Z0-9-]+\??|"
     r"QC-\w+|[A-Z]{1,6}\d?(?![A-Za-z])|mm|cm|mL|mg|kV|dB|deciban|numpy|pydantic|pydicom|scipy|onnxruntime|python|IV[ab]|knowledge|weights|Agatston|LPS|"
     r"PixelSpacing|SliceThickness|InstanceNumber|STANDARD|COBAS TaqMan|Coombs|IgG|IgM|Em2|Em18|eGFR|HBsAg|HBeAg|anti|"
     r"z x y x x|U/L|UTC"
@@ -114,6 +115,16 @@ def test_what_is_not_known_is_marked_and_never_silent() -> None:
         with pytest.raises(OutputError, match="no translation"):
             phrase("answer", "Another answer")
     assert say("the moon is made of cheese") == "the moon is made of cheese"
+
+
+def test_a_language_that_has_only_been_begun_marks_what_is_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "LANGUAGES", ("en", "xx", "zh"))
+    monkeypatch.setattr(language, "catalog", lambda _: {("answer", "Answer"): "Xsvar"})
+    with speaking("xx"):
+        assert phrase("answer", "Answer") == "Xsvar"
+        assert phrase("title", "Another title") == "[en] Another title"
+        assert phrase("range", "{low} - {high}") == "{low} - {high}"
+    assert language.whole("xx") == "en"
 
 
 @pytest.mark.parametrize(

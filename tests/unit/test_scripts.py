@@ -85,7 +85,7 @@ def test_examples_are_taken_apart():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shell scripts")
-@pytest.mark.parametrize("name", ["setup", "demo", "test", "check", "bench", "orthanc", "../.ci/run"])
+@pytest.mark.parametrize("name", ["setup", "demo", "test", "check", "bench", "validate", "orthanc", "../.ci/run"])
 def test_shell_scripts_are_runnable_and_parse(name):
     path = (SCRIPTS / name).resolve()
     assert os.access(path, os.X_OK)

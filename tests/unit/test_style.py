@@ -34,6 +34,17 @@ def test_no_template_has_a_colour_of_its_own(path: Path):
         assert set(COLOUR.findall(line)) <= allowed, line[:120]
 
 
+def test_every_page_begins_with_the_tokens():
+    source = ROOT / "src" / "hepacalc"
+    first = {
+        path.name: re.findall(r"\bstyle\(\s*\"([^\"]+)\"", path.read_text("utf-8")) for path in source.rglob("*.py")
+    }
+    assert first["report.py"], "the cohort page has a style"
+    base = (source / "server" / "templates" / "base.html.j2").read_text("utf-8")
+    assert re.findall(r'static\("(\w+\.css)"\)', base)[0] == "tokens.css"
+    assert {name: sheets for name, sheets in first.items() if set(sheets) - {"tokens.css", "pdf.css"}} == {}
+
+
 def test_used_tokens_exist():
     used = {
         name for path in TEMPLATES.glob("*.css") for name in re.findall(r"var\(--([a-z-]+)\)", path.read_text("utf-8"))

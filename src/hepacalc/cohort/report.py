@@ -94,7 +94,9 @@ def write_cohort_report(folder: Path, path: Path, *, command: str = "") -> None:
 def render_cohort(numbers: dict[str, Any], *, command: str = "") -> str:
     """Return the page of what :func:`cohort_numbers` counted."""
     template = page_environment().get_template("cohort.html.j2")
-    return template.render(c=numbers, command=command, css=style("report.css", "cohort.css"), unknown=UNKNOWN)
+    return template.render(
+        c=numbers, command=command, css=style("tokens.css", "report.css", "cohort.css"), unknown=UNKNOWN
+    )
 
 
 def cohort_numbers(held: duckdb.DuckDBPyConnection) -> dict[str, Any]:

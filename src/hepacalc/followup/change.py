@@ -17,6 +17,8 @@ __all__ = ["Change", "Shared", "change_of", "shared_calibration"]
 Z90 = 1.645
 Z_SHOWN = 2.58
 """A change is shown from 2.58 standard deviations on: 1 in 100 by chance."""
+Z_POWER = 1.28
+"""The smallest change that could have been shown is one that would be in 9 pairs of 10."""
 LEAST_SHARE = 0.10
 """No change under a tenth is shown, however small the stated errors are."""
 SMALLEST_NUMBER = 1e-9
@@ -47,7 +49,8 @@ class Change:
     Args:
         amount: later minus earlier.
         percent: of the earlier number.
-        smallest_percent: smallest change that could have been shown, in percent of the earlier number.
+        smallest_percent: smallest change that would have been shown in 9 such pairs of 10, in percent of the earlier
+            number.
         direction: 1 when it is shown to be more, -1 when less, 0 when no change is shown, None when it cannot be told.
     """
 
@@ -102,7 +105,7 @@ def change_of(prior: Measurement, current: Measurement, shared: Shared, *, least
         why = NotMeasured("the earlier number is too uncertain for a share of it")
         return Change(amount, why, why, _direction(a, b, sd, least_share))
     floor = least_share * 100
-    smallest = max(100 * Z_SHOWN * _sd(a, a, own_a, own_b, shared) / a, floor)
+    smallest = max(100 * (Z_SHOWN + Z_POWER) * _sd(a, a, own_a, own_b, shared) / a, floor)
     least = Measured(smallest, "%", smallest, smallest, "smallest change that this pair could have shown")
     return Change(amount, _percent(a, b, own_a, own_b, shared), least, _direction(a, b, sd, least_share))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from hepacalc.foci.burden import add_up
 from hepacalc.followup.change import Change, Shared, change_of, shared_calibration
 from hepacalc.followup.match import Link, body_gap_mm, carried, match_lesions, paired_foci
-from hepacalc.followup.records import STATUSES, Comparison, Exam, ExamNote, LesionChange, Seen, Status
+from hepacalc.followup.records import STATUSES, Comparison, Exam, ExamNote, LesionChange, LiverView, Seen, Status
 from hepacalc.followup.register import Registration, register_livers
 from hepacalc.followup.visible import could_show, in_view
 from hepacalc.records import Measured, Measurement, NotMeasured
@@ -58,7 +59,16 @@ def compare_exams(
     numbered = tuple(replace(change, id=k) for k, change in enumerate(changes, 1))
     interval = None if prior.ordinal is None or current.ordinal is None else current.ordinal - prior.ordinal
     limits = tuple(_limits(prior, current, fit))
-    return Comparison(*notes, interval, fit.dice, fit.surface_mm, fit.method, numbered, limits)
+    back = tuple(tuple(map(float, row)) for row in fit.affine_back(_spread(current.view)))
+    return Comparison(*notes, interval, fit.dice, fit.surface_mm, fit.method, numbered, limits, back)
+
+
+def _spread(view: LiverView) -> F64:
+    """Return some hundred points of a liver, ``(n, 3)`` LPS mm; of its grid where there is none."""
+    corners = np.array(list(product(*((0, n) for n in view.liver.shape))))
+    index = np.argwhere(view.liver) if view.liver.any() else corners
+    out: F64 = view.geometry.to_world(index[:: max(len(index) // 500, 1)].astype(float))
+    return out
 
 
 def _order(change: LesionChange) -> tuple[int, float, tuple[float, ...]]:
@@ -232,7 +242,10 @@ def _told(link: Link, change: Change, *, by_mass: bool) -> tuple[Status, tuple[s
         return moved, (one,)
     if change.direction:
         if isinstance(share, Measured) and isinstance(least, Measured):
-            why = f"{what} changed by {share.value:+.0f} %; from {least.value:.0f} % on a change is shown by this pair"
+            why = (
+                f"{what} changed by {share.value:+.0f} %; a change of {least.value:.0f} % or more would be shown "
+                "by 9 such pairs of 10"
+            )
         else:
             why = f"{what} changed by more than the errors of both exams allow for"
         return ("grew" if change.direction > 0 else "shrank"), (why,)
@@ -242,7 +255,9 @@ def _told(link: Link, change: Change, *, by_mass: bool) -> tuple[Status, tuple[s
         return "not comparable", (
             f"this pair could only have shown a change of {what} of {least.value:.0f} % or more (thick slices, noise)",
         )
-    return "stable", (f"no change of {what} from {least.value:.0f} % on, which this pair could have shown",)
+    return "stable", (
+        f"no change of {what} is shown; one of {least.value:.0f} % or more would be by 9 such pairs of 10",
+    )
 
 
 def _cut(seen: Seen, exam: Exam) -> list[str]:

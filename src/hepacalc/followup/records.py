@@ -219,6 +219,8 @@ class Comparison:
         method: how places were carried over.
         lesions: what became of each.
         limits: what limits the comparison, one sentence each.
+        back: rows of a ``(3, 4)`` affine, LPS mm: about where a place of the later exam lies at the earlier one, the
+            liver taken as stiff. For looking at both side by side; places of lesions are told exactly in ``lesions``.
     """
 
     prior: ExamNote
@@ -229,6 +231,7 @@ class Comparison:
     method: str
     lesions: tuple[LesionChange, ...]
     limits: tuple[str, ...]
+    back: tuple[tuple[float, ...], ...] | None = None
 
     def of_current(self, lesion: int) -> LesionChange | None:
         """Return what is said of a lesion of the later exam."""

@@ -17,6 +17,7 @@ from uuid import NAMESPACE_OID, uuid5
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.reason.records import Names, PlanItem
 from hepacalc.records import Assessment
+from hepacalc.report.language import whole
 from hepacalc.report.schema import plain_text
 from hepacalc.report.writers import ExportContext
 
@@ -79,13 +80,15 @@ def calendar_text(assessment: Assessment, language: str = "en") -> str:
 
     Args:
         assessment: with a reasoning whose plan has dates.
-        language: ``en`` or ``zh``.
+        language: ``en`` or ``zh``; English for one that has only been begun.
     """
     stamp = f"{datetime.fromisoformat(assessment.run.created).astimezone(UTC):%Y%m%dT%H%M%SZ}"
     origin = assessment.acquisition.study_instance_uid or assessment.run.created
     lines: list[str] = []
     for item, (first, last) in _dated(assessment):
-        lines += event_lines(item, first, last, stamp, f"{uuid5(NAMESPACE_OID, f'{origin}:{item.rule}')}", language)
+        lines += event_lines(
+            item, first, last, stamp, f"{uuid5(NAMESPACE_OID, f'{origin}:{item.rule}')}", whole(language)
+        )
     return calendar_of(lines, assessment.run.hepacalc_version)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hepacalc.knowledge import model
 from hepacalc.knowledge.files import RawKnowledge
-from hepacalc.knowledge.ids import CAUSE_IDS
+from hepacalc.knowledge.ids import in_order
 from hepacalc.knowledge.schema import (
     AxesBlockIn,
     BlockIn,
@@ -42,7 +42,7 @@ def build_knowledge(raw: RawKnowledge, version: str) -> model.Knowledge:
     }
     axis_bases = _axis_bases(raw)
     given = {cause.id: cause for cause in raw.causes.values()}
-    causes = {key: _cause(given[key], blocks, axis_bases, sources) for key in CAUSE_IDS}
+    causes = {key: _cause(given[key], blocks, axis_bases, sources) for key in in_order(given)}
     settings = {key: _setting(key, setting) for key, setting in raw.settings.settings.items()}
     return model.Knowledge(
         networks={network: _tables(network, blocks, causes, settings) for network in ("adult", "fetal")},

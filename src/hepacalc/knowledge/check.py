@@ -9,7 +9,7 @@ from hepacalc.errors import InvalidOverlay, KnowledgeError
 from hepacalc.knowledge.build import build_knowledge
 from hepacalc.knowledge.cases import case_problems, read_cases
 from hepacalc.knowledge.files import REFERENCE_CASES, RawKnowledge, folder_files, package_files, parse_files
-from hepacalc.knowledge.ids import ADULT_CAUSES, FETAL_CAUSES
+from hepacalc.knowledge.ids import NETWORKS, in_order
 from hepacalc.knowledge.load import load_knowledge
 from hepacalc.knowledge.model import Count, Knowledge
 from hepacalc.knowledge.references import pointed_sources, reference_problems
@@ -65,7 +65,8 @@ def check_texts(texts: dict[str, str]) -> list[Problem]:
 
 def _reach(raw: RawKnowledge) -> Iterator[Problem]:
     """Every cause can be reached from every setting of its network."""
-    for network, causes in (("adult", ADULT_CAUSES), ("fetal", FETAL_CAUSES)):
+    for network in NETWORKS:
+        causes = in_order(cause.id for cause in raw.causes.values() if cause.network == network)
         settings = {key: item for key, item in raw.settings.settings.items() if item.network == network}
         shares = {key: {cause for row in item.prior for cause in row.among} for key, item in settings.items()}
         for cause in causes:

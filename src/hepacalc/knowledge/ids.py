@@ -1,8 +1,13 @@
-"""The causes that the knowledge base must hold: the vocabulary of every differential."""
+"""The causes that every knowledge base must hold, in the order of all tables.
+
+Stored results and codes name them, so none may go. Causes of further files in ``causes/`` come after them, by id.
+"""
 
 from __future__ import annotations
 
-__all__ = ["ADULT_CAUSES", "CAUSE_IDS", "FETAL_CAUSES", "NETWORKS"]
+from collections.abc import Iterable
+
+__all__ = ["ADULT_CAUSES", "CAUSE_IDS", "FETAL_CAUSES", "NETWORKS", "in_order"]
 
 NETWORKS = ("adult", "fetal")
 
@@ -44,3 +49,9 @@ FETAL_CAUSES: tuple[str, ...] = (
 )
 
 CAUSE_IDS = ADULT_CAUSES + FETAL_CAUSES
+
+
+def in_order(ids: Iterable[str]) -> tuple[str, ...]:
+    """Return causes in the order of all tables."""
+    there = set(ids)
+    return (*(cause for cause in CAUSE_IDS if cause in there), *sorted(there - set(CAUSE_IDS)))

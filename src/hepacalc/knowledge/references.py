@@ -41,9 +41,7 @@ def _vocabulary(raw: RawKnowledge) -> Iterator[Problem]:
 def _cause(name: str, cause: CauseIn, blocks: dict[str, BlockIn | AxesBlockIn]) -> Iterator[Problem]:
     if name != f"causes/{cause.id}.yaml":
         yield Problem(name, "id", f"{cause.id} belongs into causes/{cause.id}.yaml")
-    if cause.id not in CAUSE_IDS:
-        yield Problem(name, "id", f"{cause.id} is no cause of the list in ids.py")
-    elif cause.id.startswith("fetal_") != (cause.network == "fetal"):
+    if cause.id.startswith("fetal_") != (cause.network == "fetal"):
         yield Problem(name, "network", f"{cause.id} does not belong to the network {cause.network}")
     for block_id, finding in cause.findings.items():
         place = f"findings.{block_id}"
@@ -85,13 +83,14 @@ def _finding(name: str, place: str, finding: FindingIn, block: BlockIn | AxesBlo
 
 def _settings(raw: RawKnowledge, vocabulary: dict[str, dict[str, BlockIn | AxesBlockIn]]) -> Iterator[Problem]:
     name, settings = "settings.yaml", raw.settings.settings
+    network_of = {cause.id: cause.network for cause in raw.causes.values()}
     for setting_id, setting in settings.items():
         place = f"settings.{setting_id}"
         for number, row in enumerate(setting.prior):
             for cause in row.among:
-                if cause not in CAUSE_IDS:
+                if cause not in network_of:
                     yield Problem(name, f"{place}.prior.{number}.among", f"no such cause: {cause}")
-                elif cause.startswith("fetal_") != (setting.network == "fetal"):
+                elif network_of[cause] != setting.network:
                     yield Problem(name, f"{place}.prior.{number}.among", f"{cause} is of the other network")
         for block_id, states in setting.given.items():
             block = vocabulary[setting.network].get(block_id)
@@ -191,8 +190,8 @@ def _condition(
     if node.block is not None:
         yield from _asked_block(raw, file, field, node)
     if node.cause is not None:
-        groups = {cause.group for cause in raw.causes.values()}
-        if node.cause not in {*CAUSE_IDS, *HARMS, *groups, "never"}:
+        known = {name for cause in raw.causes.values() for name in (cause.id, cause.group)}
+        if node.cause not in {*known, *HARMS, "never"}:
             yield Problem(file, field, f"no such cause, harm or group: {node.cause}")
     if node.guideline is not None:
         guideline = raw.thresholds.guidelines.get(node.guideline)

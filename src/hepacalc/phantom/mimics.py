@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hepacalc.errors import UsageError
 from hepacalc.phantom.anatomy import Anatomy
 from hepacalc.phantom.organs import Layer
+from hepacalc.phantom.pins import PINS, Pin
 from hepacalc.phantom.placement import Placer
 from hepacalc.phantom.scanner import Item
 from hepacalc.phantom.shapes import Rod, Shape, sample
@@ -24,7 +25,7 @@ __all__ = ["MIMICS", "Mimics", "add_mimics"]
 FloatArray = NDArray[np.float64]
 
 MIMICS: tuple[str, ...] = (
-    "surgical clip", "biliary stent", "gallstone", "lipiodol", "pneumobilia", "bowel contrast",
+    *(pin.name for pin in PINS), "biliary stent", "gallstone", "lipiodol", "pneumobilia", "bowel contrast",
     "costal cartilage", "enhanced vessel",
 )  # fmt: skip
 """``enhanced vessel`` and ``costal cartilage`` need nothing added: the phase, or the body, brings them."""
@@ -67,6 +68,9 @@ def add_mimics(names: Sequence[str], anatomy: Anatomy, placer: Placer, rng: np.r
             hint="Mimics are: " + ", ".join(MIMICS) + ".",
         )
     out = Mimics()
+    for pin in PINS:
+        if pin.name in names:
+            _pins(pin, out, anatomy, rng)
     for name in MIMICS:
         if name in names and name in _ADD:
             _ADD[name](out, anatomy, placer, rng)
@@ -89,15 +93,18 @@ def _rods_item(rods: list[Rod], centre: FloatArray, hu: float) -> Item:
     return Item(sample(Shape(local, reach, 2 * min(r[3] for r in local))), centre, hu)
 
 
-def _clip(out: Mimics, anatomy: Anatomy, placer: Placer, rng: np.random.Generator) -> None:
-    for k in range(int(rng.integers(2, 4))):
-        at = to_patient(anatomy.grid, (-122 - 7 * k, -12 - 6 * k, -36 + 3 * k)) + rng.normal(0, 1.5, 3)
+def _pins(pin: Pin, out: Mimics, anatomy: Anatomy, rng: np.random.Generator) -> None:
+    for k in range(int(rng.integers(*pin.count))):
+        place = np.array(pin.first) + k * np.array(pin.step)
+        at = to_patient(anatomy.grid, place) + rng.normal(0, 1.5, 3)
         way = rng.normal(size=3)
-        way *= rng.uniform(2.5, 4.0) / np.linalg.norm(way)
-        out.items.append(_rods_item([(at - way, at + way, 0.75, 0.75)], at, 12000.0))
-        out.streaks.append((at, 3.0, 130.0))
+        way *= rng.uniform(*pin.half_mm) / np.linalg.norm(way)
+        out.items.append(_rods_item([(at - way, at + way, pin.radius_mm, pin.radius_mm)], at, pin.hu))
+        if pin.streak_hu:
+            out.streaks.append((at, 3.0, pin.streak_hu))
         inside = bool(anatomy.liver.at(at[None])[0] < 0)
-        _note(out, "surgical clip", "metal", at, 2 * float(np.linalg.norm(way)) + 1.5, 12000, in_liver=inside)
+        length = 2 * float(np.linalg.norm(way)) + 2 * pin.radius_mm
+        _note(out, pin.name, pin.kind, at, length, pin.hu, in_liver=inside)
 
 
 def _stent(out: Mimics, anatomy: Anatomy, placer: Placer, rng: np.random.Generator) -> None:
@@ -183,7 +190,6 @@ def _bowel_contrast(out: Mimics, anatomy: Anatomy, placer: Placer, rng: np.rando
 
 
 _ADD = {
-    "surgical clip": _clip,
     "biliary stent": _stent,
     "gallstone": _gallstone,
     "lipiodol": _lipiodol,

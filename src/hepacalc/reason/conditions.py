@@ -29,6 +29,8 @@ __all__ = ["LEAST", "Asked", "Verdict", "evaluate", "upper_bound"]
 LEAST = 0.5
 """Share of the weight that must lie in the states, where a condition does not say."""
 ROUNDING = 1e-9
+LEAVES = frozenset({"block", "cause", "lab", "fact"})
+"""Kinds of condition that ask the situation itself, whatever flags are raised."""
 
 Condition = Mapping[str, Any]
 
@@ -127,7 +129,14 @@ class Asked:
         """Return what becomes of a condition."""
         for kind, ask in self.kinds.items():
             if kind in node:
-                return ask(node)
+                if kind not in LEAVES:
+                    return ask(node)
+                # the reference keeps the condition alive, so its id stays its own
+                held = self.at.answers.get(id(node))
+                if held is None or held[0] is not node or held[1] is not self.knowledge:
+                    held = self.at.answers[id(node)] = (node, self.knowledge, ask(node))
+                answer: Verdict = held[2]
+                return answer
         raise UsageError(f"Wanted a condition, found {dict(node)}.", hint="See knowledge/schema_rules.py.")
 
     def term(self, name: str) -> Verdict:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["explain", "fair_shares", "leave_one_out"]
 
 Floats = NDArray[np.float64]
+NODES = np.polynomial.legendre.leggauss(12)
+"""Points and weights of the integration along the path (Gauss-Legendre)."""
 DECIBANS = 10 / np.log(10)
 # from the firmest to the softest; the softest of several is shown
 STATUSES = ("read", "unchecked", "recalled", "ours", "site", "judgement")
@@ -106,7 +108,7 @@ def fair_shares(log_prior: Floats, blocks: Floats, cause: int) -> Floats:
     rest = np.arange(len(log_prior)) != cause
     total = blocks.sum(axis=0)[rest]
     panels = int(np.ceil(np.ptp(total) / 2)) + 2
-    nodes, weights = np.polynomial.legendre.leggauss(12)
+    nodes, weights = NODES
     t = ((np.arange(panels)[:, None] + (nodes + 1) / 2) / panels).ravel()
     log_w = log_prior[rest] + t[:, None] * total
     w = np.exp(log_w - log_w.max(axis=1, keepdims=True))

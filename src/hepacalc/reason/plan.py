@@ -46,6 +46,7 @@ def make_plan(
     *,
     today: str | None = None,
     tests: Sequence[NextTest] = (),
+    forbidden: Mapping[str, tuple[Names, ...]] | None = None,
 ) -> Plan:
     """Return the plan.
 
@@ -56,6 +57,7 @@ def make_plan(
         knowledge: a loaded knowledge base.
         today: day from which intervals run, ``YYYY-MM-DD``; None for a plan without dates.
         tests: next best tests (:func:`hepacalc.reason.next_test.next_tests`), handed through.
+        forbidden: of the same situations, where :func:`hepacalc.reason.redflags.forbidden_tests` was asked already.
 
     Raises:
         UsageError: no situation, situations of two networks, ``today`` is no day.
@@ -69,20 +71,24 @@ def make_plan(
         )
     if today is not None:
         checked_day(today)
-    return _Planner(every, knowledge, today).plan(tests)
+    barred = forbidden_tests(every, knowledge) if forbidden is None else forbidden
+    return _Planner(every, knowledge, today, barred).plan(tests)
 
 
 class _Planner:
     """One patient's rules."""
 
-    def __init__(self, every: tuple[Situation, ...], knowledge: Knowledge, today: str | None) -> None:
+    def __init__(
+        self, every: tuple[Situation, ...], knowledge: Knowledge, today: str | None,
+        forbidden: Mapping[str, tuple[Names, ...]],
+    ) -> None:  # fmt: skip
         self.every, self.knowledge, self.today = every, knowledge, today
         network = every[0].differential.network
         self.rules = [rule for rule in knowledge.rules.values() if rule.network == network]
         self.order = {rule.id: place for place, rule in enumerate(self.rules)}
         self.flags = red_flags(every, knowledge)
         self.asked = [Asked(at, knowledge, raised_flags(at, knowledge)) for at in every]
-        self.forbidden = forbidden_tests(every, knowledge)
+        self.forbidden = forbidden
         self.verdicts = {rule.id: self.ask(rule) for rule in self.rules if not rule.fallback}
 
     def ask(self, rule: Rule) -> list[Verdict]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hepacalc.errors import UsageError
 from hepacalc.reason.evidence import Evidence
@@ -47,12 +47,14 @@ class Situation:
         differential: with bands.
         facts: id of a fact to its value; what is not there is not known.
         labs: id of a laboratory value to it.
+        answers: what single conditions were answered, by their id, so that none is reckoned twice.
     """
 
     evidence: Evidence
     differential: Differential
     facts: Mapping[str, FactValue] = field(default_factory=dict)
     labs: Mapping[str, LabValue] = field(default_factory=dict)
+    answers: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict, init=False, repr=False)
 
 
 def situation(

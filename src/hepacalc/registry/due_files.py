@@ -19,7 +19,7 @@ from hepacalc.reason.records import Names
 from hepacalc.registry.identity import Person
 from hepacalc.registry.queries import DueRow, due_rows, wording_bodies
 from hepacalc.registry.wordings import step_of_texts
-from hepacalc.report.language import speaking
+from hepacalc.report.language import speaking, whole
 from hepacalc.report.reason_words import said, status_text
 from hepacalc.report.schema import plain_text
 
@@ -107,7 +107,7 @@ def due_csv(items: Iterable[DueItem], *, language: str = "en", identity: bool = 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow((*COLUMNS, *(IDENTITY_COLUMNS if identity else ())))
-    with speaking(language):
+    with speaking(whole(language)):
         for item in items:
             row, step = item.row, item.step
             late = "" if item.days_overdue is None else str(item.days_overdue)
@@ -144,7 +144,7 @@ def due_bundle(items: Iterable[DueItem], *, origin: str, now: datetime, language
         now: when it was made.
         language: of texts, ``en`` or ``zh``.
     """
-    with speaking(language):
+    with speaking(whole(language)):
         entries = Entries(f"{origin} {now.isoformat()}")
         subjects: dict[str, Json] = {}
         for item in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from hepacalc.report.scene import Scene
 from hepacalc.report.stored import UnreadVolume
 from hepacalc.report.tables import Cell, cell
 
-__all__ = ["MOST_PICTURED", "render_comparison"]
+__all__ = ["MOST_PICTURED", "Plot", "mass_plot", "render_comparison", "status_text"]
 
 MOST_PICTURED = 24
 _WIDE, _TALL, _LEFT, _BOTTOM, _TOP, _RIGHT = 420.0, 150.0, 52.0, 30.0, 12.0, 18.0
@@ -95,7 +96,10 @@ def render_comparison(followup: FollowUp, *, language: str = "en", deidentify: b
 def _page(followup: FollowUp, deidentify: bool) -> str:
     comparisons = tuple(localised(_undated(c) if deidentify else c) for c in followup.comparisons)
     current = _unnamed(followup.current.note) if deidentify else followup.current.note
-    plots = {lesion: _plot(lesion, points, deidentify) for lesion, points in timelines(followup)}
+    plots = {
+        lesion: mass_plot(lesion, [(note.study_date, mass) for note, mass in points], deidentify=deidentify)
+        for lesion, points in timelines(followup)
+    }
     pairs = [
         _pair(k, comparison, earlier, followup.current, plots if k == 0 else {})
         for k, (comparison, earlier) in enumerate(zip(comparisons, followup.priors, strict=True))
@@ -106,7 +110,7 @@ def _page(followup: FollowUp, deidentify: bool) -> str:
         .render(
             run=followup.run, pairs=pairs, current=current, headline=_headline(comparisons[0]),
             notes=[*(n for c in comparisons for n in c.limits), *(_say(n) for n in followup.notes)],
-            lang=HTML_LANG[spoken()], css=style("tokens.css", "report.css", "comparison.css"),
+            lang=HTML_LANG.get(spoken(), spoken()), css=style("tokens.css", "report.css", "comparison.css"),
             schema=COMPARISON_VERSION,            date_of=_date,
         )
     )  # fmt: skip
@@ -203,10 +207,18 @@ def _sides(
 # ---------------------------------------------------------------- mass over time
 
 
-def _plot(lesion: int, points: list[tuple[ExamNote, Measurement]], deidentify: bool) -> Plot | None:
-    """Return the plot of one lesion; None where fewer than two exams measured it or a date is missing."""
-    known = [(n, m) for n, m in points if isinstance(m, Measured)]
-    days = [date.fromisoformat(n.study_date).toordinal() if n.study_date else None for n, _ in known]
+def mass_plot(
+    lesion: int, points: Sequence[tuple[str | None, Measurement]], *, deidentify: bool = False
+) -> Plot | None:
+    """Return the plot of one lesion; None where fewer than two exams measured it or a date is missing.
+
+    Args:
+        lesion: its id at the current exam.
+        points: day (``YYYY-MM-DD``) and mass at each exam, earliest first.
+        deidentify: tell months since the first exam in place of days.
+    """
+    known = [(day, m) for day, m in points if isinstance(m, Measured)]
+    days = [date.fromisoformat(day).toordinal() if day else None for day, _ in known]
     dated = [d for d in days if d is not None]
     if len(known) < 2 or len(dated) < len(known) or min(dated) == max(dated):
         return None
@@ -221,8 +233,8 @@ def _plot(lesion: int, points: list[tuple[ExamNote, Measurement]], deidentify: b
         return base - (base - _TOP) * max(mass, 0.0) / top
 
     marks = []
-    for k, ((note, mass), day) in enumerate(zip(known, dated, strict=True)):
-        label = f"+{(day - min(dated)) / _DAYS_A_MONTH:.0f}" if deidentify else str(note.study_date)
+    for k, ((told, mass), day) in enumerate(zip(known, dated, strict=True)):
+        label = f"+{(day - min(dated)) / _DAYS_A_MONTH:.0f}" if deidentify else str(told)
         anchor = "start" if k == 0 else "end" if k == len(known) - 1 else "middle"
         marks.append((across(day), up(mass.value), up(mass.low), up(mass.high), label, anchor))
     line = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y, *_ in marks)

@@ -89,7 +89,7 @@ def render_explanation(reasoning: Reasoning, *, now: datetime | None = None, lan
                 schema=SCHEMA_VERSION,
                 css=style("tokens.css", "report.css", "reason.css"),
                 title=words.text("explain.title"),
-                lang=HTML_LANG[language],
+                lang=HTML_LANG.get(language, language),
             )
         )
 

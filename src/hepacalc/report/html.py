@@ -112,7 +112,7 @@ def _page(assessment: Assessment) -> str:
         quality=sorted(assessment.quality, key=lambda q: -list(phrases.LEVELS).index(q.level)),
         methods=_methods(assessment),
         footer=_footer(assessment),
-        lang=HTML_LANG[spoken()],
+        lang=HTML_LANG.get(spoken(), spoken()),
         reason=None if reasoning is None else reason_view(reasoning, assessment.run.created[:10]),
         css=style("tokens.css", "report.css", *(() if reasoning is None else ("reason.css",))),
     )

@@ -1,11 +1,12 @@
 """In which language the report speaks, and its catalogs.
 
-A language is spoken for the length of a block (:func:`speaking`), per thread and task. A phrase without a translation
-is an error, never English in a Chinese report.
+A language is spoken for the length of a block (:func:`speaking`), per thread and task. In a language that is whole a
+phrase without a translation is an error; in one that has only been begun it is English, marked as such. Never silently.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,19 @@ from importlib import resources
 
 from hepacalc.errors import OutputError, UsageError
 
-__all__ = ["LANGUAGES", "catalog", "check_language", "phrase", "speaking", "spoken"]
+__all__ = ["LANGUAGES", "WHOLE", "catalog", "check_language", "original", "phrase", "speaking", "spoken", "whole"]
 
-LANGUAGES = ("en", "zh")
-"""English, and Simplified Chinese. English stands in the code; the others in ``locale/``."""
+WHOLE = ("en", "zh")
+"""Languages in which nothing is missing: English, which stands in the code, and Simplified Chinese."""
+LANGUAGES = (
+    "en",
+    *sorted(item.name for item in (resources.files("hepacalc.report") / "locale").iterdir() if item.is_dir()),
+)
+"""English and every language with a folder in ``locale/``, begun ones included."""
+_ORIGINAL = {"zh": "［英文原文］"}
 
 _SPOKEN: ContextVar[str] = ContextVar("hepacalc_language", default="en")
+_PLACE, _WORD = re.compile(r"\{.*?\}"), re.compile(r"[A-Za-z]{3}")
 _BETWEEN = "\x04"
 _MAGIC = 0x950412DE
 
@@ -33,7 +41,8 @@ def check_language(language: str) -> str:
     """
     if language not in LANGUAGES:
         raise UsageError(
-            f"wanted one of the languages {', '.join(LANGUAGES)}, found {language!r}.", hint="Give --lang en or zh."
+            f"wanted one of the languages {', '.join(LANGUAGES)}, found {language!r}.",
+            hint="Give one of these to --lang.",
         )
     return language
 
@@ -70,12 +79,24 @@ def phrase(context: str, english: str) -> str:
     if spoken() == "en":
         return english
     found = catalog(spoken()).get((context, english))
+    if found is None and spoken() not in WHOLE:
+        return f"{original()}{english}" if _WORD.search(_PLACE.sub("", english)) else english
     if found is None:
         raise OutputError(
             f"The phrase {context!r} has no translation into {spoken()!r}.",
             hint="Install hepacalc again, or --lang en.",
         )
     return found
+
+
+def original() -> str:
+    """Return the mark before what is shown in English in the language that is spoken."""
+    return _ORIGINAL.get(spoken(), "[en] ")
+
+
+def whole(language: str) -> str:
+    """Return ``language`` where it is whole, else ``en``: for files that other programs read."""
+    return language if language in WHOLE else "en"
 
 
 @cache

@@ -102,7 +102,7 @@ def render_sheet(told: Assessment | Reasoning, *, language: str = "en", made: st
     sheet = make_sheet(told, language=language, made=made)
     with speaking(language):
         page = page_environment().get_template("sheet.html.j2")
-        return page.render(sheet=sheet, lang=HTML_LANG[language], css=style("tokens.css", "sheet.css"))
+        return page.render(sheet=sheet, lang=HTML_LANG.get(language, language), css=style("tokens.css", "sheet.css"))
 
 
 def sheet_text(sheet: Sheet) -> str:

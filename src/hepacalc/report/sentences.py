@@ -3,7 +3,7 @@
 ``assessment.json`` holds English, and a stored one is all that ``export`` has. So a sentence is found again by its
 pattern: ``{n1}`` of a message stands for a number, ``{x1}`` for words, which are translated in turn; ``{x1:raw}`` in a
 translation keeps them as they are (names out of headers). Several sentences may be joined by semicolons, commas,
-colons, "or" and brackets. What is not found is shown in English and marked as such (:data:`ORIGINAL`), never silently.
+colons, "or" and brackets. What is not found is shown in English and marked as such, never silently.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from hepacalc.report.language import catalog, spoken
+from hepacalc.report.language import catalog, original, spoken
 
-__all__ = ["ORIGINAL", "say", "say_if_known"]
+__all__ = ["say", "say_if_known"]
 
-ORIGINAL = "［英文原文］"
 """Stands before a sentence that has no translation."""
 
 _NUMBER = r"[<>~±+\-\u2212]?\s?\d[\d.,\u00a0]*(?:e[+-]?\d+)?(?:[\s\u00a0]?%)?|nan|-?inf"
@@ -56,7 +55,7 @@ def say_if_known(words: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _said(sentence: str, language: str) -> str:
-    return next(_forms(sentence, language), f"{ORIGINAL}{sentence}")
+    return next(_forms(sentence, language), f"{original()}{sentence}")
 
 
 def _forms(sentence: str, language: str) -> Iterator[str]:

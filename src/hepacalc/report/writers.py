@@ -31,7 +31,8 @@ __all__ = [
 FORMATS = ("seg", "sr", "ko", "fhir", "pdf", "text", "sheet", "ics")
 """Names for ``--write``, in the order in which they are written."""
 
-Language = Literal["en", "zh"]
+Language = str
+"""One of :data:`hepacalc.report.language.LANGUAGES`."""
 SegmentationType = Literal["LABELMAP", "BINARY"]
 
 _WRITERS: dict[str, tuple[str, str]] = {

@@ -16,6 +16,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from hepacalc.server.access import assessment_of, need, note, site_of, study_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import new_id, now, reading, writing
+from hepacalc.server.days import today
+from hepacalc.server.due import close_in_registry
 from hepacalc.server.faults import Conflict, InvalidRequest, NotThere, Unavailable
 from hepacalc.server.jobs import Work, enqueue
 from hepacalc.server.middleware import DOCUMENT_POLICY
@@ -87,12 +89,13 @@ class Edits(BaseModel):
 
 
 class Decision(BaseModel):
-    """What a person decides about one step of the plan."""
+    """What a person decides about one step of the plan; ``result`` tells what a step that was done showed."""
 
     item: str = Field(min_length=1, max_length=120)
     verdict: Literal["accepted", "changed", "declined", "done"]
     due: str = Field(default="", pattern=r"^(\d{4}-\d\d-\d\d)?$")
     reason: str = Field(default="", max_length=2000)
+    result: Literal["unchanged", "changed", "unclear"] = "unclear"
 
     @model_validator(mode="after")
     def _reasoned(self) -> Decision:
@@ -232,12 +235,16 @@ def decide(request: Request, who: Assessor, study_id: str, told: Decision) -> di
     reasoning = reasoning_of(request, who, study["assessment_id"])
     if reasoning is None or told.item not in {item.rule for item in reasoning.plan.items}:
         raise InvalidRequest("the plan has no such step.", hint="Load the study again.")
+    last = latest_decisions(request, study_id).get(told.item)
+    if told.verdict in ("declined", "done") and (last is None or last["verdict"] != told.verdict):
+        # before the decision is kept: sent again after a fault, it is no longer open there
+        close_in_registry(site_of(request), study, who, told.item, told.verdict, told.result, today())
     decision_id = new_id()
     with writing(site_of(request).engine) as connection:
         connection.execute(
             insert(decisions).values(
                 id=decision_id, study_id=study_id, assessment_id=study["assessment_id"], user_id=who.user_id,
-                created=now(), **told.model_dump(),
+                created=now(), **told.model_dump(exclude={"result"}),
             )
         )  # fmt: skip
         due = next_due(connection, study_id, reasoning)

@@ -32,15 +32,15 @@ class Question(BaseModel):
 
 @router.post("/differential")
 def differential(request: Request, who: Reader, asked: Question) -> dict[str, Any]:
-    """Ranked causes with their bands, and what speaks for and against the leading ones."""
+    """Ranked causes with their bands, what speaks for and against the leading ones, red flags and the plan."""
     return _plain(_weighed(request, who, asked))
 
 
 @router.post("/differential/page", response_class=HTMLResponse, include_in_schema=False)
 def differential_page(request: Request, who: Reader, asked: Question) -> Response:
     """The same as a piece of a page."""
-    reasoning = _weighed(request, who, asked)
-    return render(request, "part_causes.html.j2", language=language_of(request), reasoning=reasoning)
+    reasoning, day = _weighed(request, who, asked), today().isoformat()
+    return render(request, "part_causes.html.j2", language=language_of(request), reasoning=reasoning, day=day)
 
 
 @router.post("/consultation")
@@ -60,5 +60,5 @@ def _weighed(request: Request, who: Identity, asked: Question) -> Any:
 
 def _plain(reasoning: Any) -> dict[str, Any]:
     names = ("network", "setting", "setting_name", "setting_because", "differential", "highest", "lesions",
-             "explanations", "warnings", "notes", "sources", "knowledge_version")  # fmt: skip
+             "explanations", "plan", "warnings", "notes", "sources", "knowledge_version")  # fmt: skip
     return {name: as_plain(getattr(reasoning, name)) for name in names}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,6 +13,7 @@ from sqlalchemy import delete, func, insert, select, update
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from hepacalc.errors import NotInRegistry
 from hepacalc.patient.read import patient_from_data
 from hepacalc.server.access import need, note, site_of, study_of
 from hepacalc.server.accounts import Identity
@@ -21,8 +23,9 @@ from hepacalc.server.faults import Conflict, InvalidRequest, NotThere
 from hepacalc.server.files import folder_name
 from hepacalc.server.filing import index_terms, plain
 from hepacalc.server.jobs import Work, enqueue
+from hepacalc.server.pseudonyms import forget, registry_of
 from hepacalc.server.receive import earlier_upload, receive
-from hepacalc.server.tables import assessments, decisions, facts, jobs, studies, uploads
+from hepacalc.server.tables import assessments, comparison_priors, comparisons, decisions, facts, jobs, studies, uploads
 from hepacalc.server.uploading import take_body
 from hepacalc.server.work.storing import latest_facts
 from hepacalc.server.worklist import page_of, progress_of, shown
@@ -163,9 +166,23 @@ def delete_study(request: Request, who: Assessor, study_id: str) -> Response:
     """Delete a study, its files and everything made of it. It stays in the audit log."""
     row, site = study_of(request, who, study_id), site_of(request)
     with writing(site.engine) as connection:
+        # comparisons of later exams show this one too
+        named = select(comparison_priors.c.comparison_id).where(comparison_priors.c.study_id == study_id)
+        shown_in = connection.execute(
+            select(comparisons.c.folder, studies.c.folder.label("study"))
+            .join(studies, studies.c.id == comparisons.c.study_id).where(comparisons.c.id.in_(named))
+        ).all()  # fmt: skip
+        connection.execute(delete(comparisons).where(comparisons.c.id.in_(named)))
         connection.execute(delete(jobs).where(jobs.c.study_id == study_id))
         connection.execute(delete(studies).where(studies.c.id == study_id))
+        key = forget(connection, row)
+    for one in shown_in:
+        shutil.rmtree(site.store.study(one.study) / one.folder, ignore_errors=True)
     shutil.rmtree(site.store.study(row["folder"]), ignore_errors=True)
+    if key is not None and site.store.registry(row["team"]).exists():
+        # nobody can say any more who it is
+        with registry_of(site.store, row["team"]) as held, suppress(NotInRegistry):
+            held.end(key, reason="error", now=datetime.now(UTC), by=who.name)
     for path in site.store.cache("x").parent.glob(f"{study_id}-*.npy"):
         path.unlink(missing_ok=True)
     note(request, "study.delete", study_id)

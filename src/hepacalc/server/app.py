@@ -17,10 +17,12 @@ from starlette.staticfiles import StaticFiles
 from hepacalc.errors import HepacalcError
 from hepacalc.server import (
     api_assessments,
+    api_comparisons,
     api_differential,
     api_jobs,
     api_knowledge,
     api_people,
+    api_registry,
     api_studies,
     cds_hooks,
     dicomweb,
@@ -49,6 +51,8 @@ ROUTERS = (
     api_studies.router,
     api_jobs.router,
     api_assessments.router,
+    api_comparisons.router,
+    api_registry.router,
     api_differential.router,
     api_knowledge.router,
     api_people.router,

@@ -19,6 +19,7 @@ from hepacalc.server.files import Store
 from hepacalc.server.health import LEAST_FREE
 from hepacalc.server.settings import SETTINGS_FILE, Settings, read_settings
 from hepacalc.server.tables import jobs, studies, tokens, users
+from hepacalc.server.telemetry import is_wanted
 
 __all__ = ["Check", "check_deployment", "shown"]
 
@@ -141,6 +142,7 @@ def _optional(_settings: Settings) -> Iterator[Check]:
         ("PDF", "pdf", lambda: find_spec("plutoprint") is not None),
         ("PostgreSQL", "postgresql", lambda: find_spec("pg8000") is not None),
         ("DICOM node", "server", lambda: find_spec("pynetdicom") is not None),
+        ("Traces", "telemetry", lambda: not is_wanted() or find_spec("opentelemetry") is not None),
     )
     for name, extra, is_there in wanted:
         if not is_there():

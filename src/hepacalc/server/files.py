@@ -8,6 +8,7 @@
       studies/ab/<folder>/files/<digest>  received instances (or the NIfTI file)
       studies/ab/<folder>/results/<id>/   one assessment: the files of `hepacalc assess`
       cache/<id>.npy                      scans and masks ready for the viewer; may be deleted at any time
+      registry/<digest>.sqlite            the registry of a team
       work/<random>/                      of a running job
 
 No name that came from outside is ever part of a path: folders are digests of UIDs, files are digests or numbers.
@@ -60,6 +61,10 @@ class Store:
     def cache(self, name: str) -> Path:
         """Return a file for the viewer; ``name`` is an id."""
         return self.data / "cache" / f"{name}.npy"
+
+    def registry(self, team: str) -> Path:
+        """Return the file of a team's registry."""
+        return self.data / "registry" / f"{hashlib.sha256(team.encode()).hexdigest()[:40]}.sqlite"
 
     def new_work(self) -> Path:
         """Make an empty folder for a job."""

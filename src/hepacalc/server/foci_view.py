@@ -8,7 +8,7 @@ from hepacalc.records import Assessment, Focus, NotMeasured
 from hepacalc.report.localise import localised
 from hepacalc.report.tables import Cell, cell
 
-__all__ = ["FocusRow", "foci_of"]
+__all__ = ["FocusRow", "foci_by_lesion", "foci_of"]
 
 
 class FocusRow(NamedTuple):
@@ -38,6 +38,15 @@ def foci_of(assessment: Assessment) -> list[FocusRow]:
             )
         )
     return rows
+
+
+def foci_by_lesion(assessment: Assessment | None) -> dict[int, list[int]]:
+    """Return the ids of the foci of each lesion."""
+    out: dict[int, list[int]] = {}
+    for focus in assessment.foci if assessment is not None else ():
+        if focus.lesion is not None:
+            out.setdefault(focus.lesion, []).append(focus.id)
+    return out
 
 
 def _of(focus: Focus, name: str) -> Cell:

@@ -18,6 +18,7 @@ from hepacalc.server.database import new_id
 from hepacalc.server.faults import InvalidRequest, TooLarge
 from hepacalc.server.metrics import Metrics
 from hepacalc.server.settings import Settings
+from hepacalc.server.telemetry import begin
 
 __all__ = ["DOCUMENT_POLICY", "PAGE_POLICY", "Guard", "problem"]
 
@@ -67,7 +68,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request_id, began, status = new_id()[:16], time.perf_counter(), [500]
-        over = threading.Event()
+        over, span = threading.Event(), begin("request", serves=True)
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def answering(message: Message) -> None:
@@ -99,6 +100,12 @@ class Guard:
                 await self._app(scope, self._counted(scope, receive, over), answering)
         finally:
             self._tell(scope, status[0], time.perf_counter() - began, request_id)
+            route, method = _route(scope), scope["method"][:8]
+            span.tell(
+                f"{method} {route}", http__request__method=method, http__route=route,
+                http__response__status_code=status[0], hepacalc__request_id=request_id,
+            )  # fmt: skip
+            span.end(failed=status[0] >= 500)
 
     def _refusal(self, scope: Scope) -> HepacalcError | None:
         headers = scope["headers"]
@@ -140,7 +147,7 @@ class Guard:
         return receiving
 
     def _tell(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
-        route = getattr(scope.get("route"), "path", "") or "none"
+        route = _route(scope)
         self._metrics.requests.labels(scope["method"][:8], route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         if route not in ("/healthz", "/metrics") and not route.startswith("/static"):
@@ -148,6 +155,11 @@ class Guard:
             told = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1),
                     "request_id": request_id, "user_id": who.user_id if who else ""}  # fmt: skip
             _LOG.info("request", extra=told)
+
+
+def _route(scope: Scope) -> str:
+    """Return the route of a request, never its address."""
+    return getattr(scope.get("route"), "path", "") or "none"
 
 
 async def _answer(send: Send, error: HepacalcError) -> None:

@@ -10,18 +10,22 @@ from sqlalchemy import select
 from starlette.responses import RedirectResponse, Response
 
 from hepacalc.patient.schema import SCHEMA_VERSION
+from hepacalc.report.language import speaking
 from hepacalc.server.access import need, note, own, site_of, study_of
 from hepacalc.server.accounts import SCOPES, Identity
 from hepacalc.server.api_assessments import FILES, latest_decisions
+from hepacalc.server.api_comparisons import comparison_of, comparisons_of_study
 from hepacalc.server.api_studies import facts_version
+from hepacalc.server.compare_view import PriorView, priors_shown
 from hepacalc.server.database import reading
 from hepacalc.server.days import today
+from hepacalc.server.due import counted, due_lines, teams_of
 from hepacalc.server.facts_form import form_of
 from hepacalc.server.faults import NotThere
-from hepacalc.server.foci_view import foci_of
+from hepacalc.server.foci_view import foci_by_lesion, foci_of
 from hepacalc.server.stored import knowledge_of, reasoning_of, record_of
 from hepacalc.server.tables import assessments, audit, studies, uploads, users
-from hepacalc.server.web import render
+from hepacalc.server.web import language_of, render
 from hepacalc.server.work.storing import latest_facts
 from hepacalc.server.worklist import STATES, count_of, page_of, progress_of, shown
 
@@ -31,6 +35,8 @@ router = APIRouter(include_in_schema=False)
 Reader = Annotated[Identity, Depends(need("read"))]
 Admin = Annotated[Identity, Depends(need("admin"))]
 DUE_DAYS = 30
+MOST_DUE, ALL_DUE = 6, 1000
+"""Lines of who is due on the worklist, and on the page of its own."""
 
 
 @router.get("/")
@@ -51,8 +57,11 @@ def worklist(
         ).mappings().all()  # fmt: skip
         counts = count_of(connection, who) if not (search or state or due or after) else {}
     note(request, "worklist")
+    is_plain = not (search or state or due or after)
+    lines = due_lines(site_of(request), teams_of(site_of(request), who), today(), most=MOST_DUE) if is_plain else []
     return render(
-        request, "worklist.html.j2", rows=rows, more=more, doing=doing, search=search, state=state, due=due,
+        request, "worklist.html.j2", lines=lines[: MOST_DUE - 1], more_due=len(lines) == MOST_DUE,
+        counts_due=counted(lines), rows=rows, more=more, doing=doing, search=search, state=state, due=due,
         states=STATES, lost=lost, after=after, today=today().isoformat(), counts=counts,
     )  # fmt: skip
 
@@ -81,12 +90,38 @@ def study_page(
     note(request, "study.view", study_id)
     record = record_of(request, who, chosen["id"]) if chosen is not None else None
     reasoning = reasoning_of(request, who, chosen["id"]) if chosen is not None else None
+    comparison_id, priors = _priors(request, who, study_id, chosen)
     return render(
-        request, "study.html.j2", study=shown(row), made=made, chosen=chosen, job=doing, others=others,
+        request, "study.html.j2", comparison_id=comparison_id, priors=priors, study=shown(row), made=made,
+        chosen=chosen, job=doing, others=others,
         foci=foci_of(record) if record is not None else None, reasoning=reasoning, day=today().isoformat(),
         files=_files(request, row, chosen), decided=latest_decisions(request, study_id), facts=told, version=version,
         form=form_of(knowledge_of(request)), is_newest=chosen is None or chosen["id"] == row["assessment_id"],
     )  # fmt: skip
+
+
+def _priors(request: Request, who: Identity, study_id: str, chosen: Any) -> tuple[str, list[PriorView]]:
+    """Return the newest comparison of an assessment with earlier exams, and what it shows."""
+    found = comparisons_of_study(request, study_id) if chosen is not None else []
+    one = next((one for one in found if one["assessment_id"] == chosen["id"]), None)
+    if one is None:
+        return "", []
+    _, folder = comparison_of(request, who, one["id"])
+    now, *before = (
+        foci_by_lesion(record_of(request, who, assessment_id))
+        for assessment_id in (chosen["id"], *(pair["assessment_id"] for pair in one["priors"]))
+    )
+    with speaking(language_of(request)):
+        return one["id"], priors_shown(folder, one["priors"], now, before)
+
+
+@router.get("/due")
+def due_page(request: Request, who: Reader) -> Response:
+    """Who is due, of everybody that the reader may see."""
+    site = site_of(request)
+    lines = due_lines(site, teams_of(site, who), today(), most=ALL_DUE)
+    note(request, "registry.due")
+    return render(request, "due.html.j2", lines=lines, counts=counted(lines))
 
 
 def _files(request: Request, row: Any, chosen: Any) -> list[tuple[str, bool]]:

@@ -28,6 +28,7 @@ from hepacalc.server.logs import set_up_logs
 from hepacalc.server.node_settings import read_node
 from hepacalc.server.receive import sweep
 from hepacalc.server.settings import Limits, Oidc, Settings
+from hepacalc.server.telemetry import end_traces, start_traces
 from hepacalc.server.work import Site
 
 __all__ = ["ROLES", "Supervisor", "listen", "main", "roles_of"]
@@ -172,9 +173,11 @@ def main() -> int:
         signal.signal(number, lambda *_: ending.set())
     threading.Thread(target=_end_with_supervisor, daemon=True).start()
     set_up_logs()
+    start_traces(told["role"])
     module, function = ROLES[told["role"]]
     run: Callable[..., None] = getattr(import_module(module), function)
     run(_settings(told["settings"]), told["name"], ending.is_set, told["fd"])
+    end_traces()
     return 0
 
 

@@ -28,11 +28,14 @@ __all__ = [
     "attempts",
     "audit",
     "cds_cards",
+    "comparison_priors",
+    "comparisons",
     "decisions",
     "facts",
     "instances",
     "jobs",
     "metadata",
+    "pseudonyms",
     "schema",
     "sessions",
     "studies",
@@ -266,6 +269,34 @@ audit = Table(
     Column("outcome", String(12), nullable=False),  # ok, refused
     Column("address", String(64), nullable=False, default=""),
     Column("request_id", String(32), nullable=False, default=""),
+)
+
+comparisons = Table(
+    "comparisons",
+    metadata,
+    Column("id", String(32), primary_key=True),  # that of its job
+    Column("study_id", String(32), ForeignKey("studies.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("assessment_id", String(32), nullable=False),  # of the later exam
+    Column("folder", String(200), nullable=False),  # below the study's folder
+    Column("created", Float, nullable=False),
+)
+
+comparison_priors = Table(
+    "comparison_priors",
+    metadata,
+    Column("comparison_id", String(32), ForeignKey("comparisons.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # as in comparison.json, the latest first
+    Column("study_id", String(32), nullable=False, index=True),
+    Column("assessment_id", String(32), nullable=False),
+)
+
+pseudonyms = Table(
+    "pseudonyms",
+    metadata,
+    Column("key", String(64), primary_key=True),  # of the registry
+    Column("team", String(80), nullable=False),
+    Column("number", String(120), nullable=False),  # patient_id; "study ID" where there is none
+    UniqueConstraint("team", "number"),
 )
 
 cds_cards = Table(

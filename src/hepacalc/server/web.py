@@ -16,10 +16,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hepacalc.errors import HepacalcError
 from hepacalc.report.html import HTML_LANG, page_environment
-from hepacalc.report.language import LANGUAGES, speaking
+from hepacalc.report.language import WHOLE, speaking
 from hepacalc.report.localise import localised
 from hepacalc.report.reason_views import reason_view
-from hepacalc.report.reason_words import urgency_text
+from hepacalc.report.reason_words import said, urgency_text
 from hepacalc.server.access import optional_identity, site_of
 from hepacalc.server.phrases import say
 from hepacalc.server.views import day, mass, moment, person
@@ -32,11 +32,11 @@ LANGUAGE_COOKIE = "hepacalc-language"
 def language_of(request: Request) -> str:
     """Return the language of pages: what the reader chose, else what the browser wants, else the site's."""
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
-    if chosen in LANGUAGES:
+    if chosen in WHOLE:
         return chosen
     wanted = request.headers.get("accept-language", "")
     first = wanted.split(",")[0].split("-")[0].split(";")[0].strip().lower()
-    return first if first in LANGUAGES else site_of(request).settings.language
+    return first if first in WHOLE else site_of(request).settings.language
 
 
 def render(request: Request, template: str, status: int = 200, *, language: str = "", **values: Any) -> HTMLResponse:
@@ -89,7 +89,7 @@ def environment() -> Environment:
     found.filters.update(report.filters)
     found.tests.update(report.tests)
     found.globals.update(w=say, static=static, urgency_text=urgency_text)
-    found.filters.update(person=person, day=day, moment=moment, mass=mass)
+    found.filters.update(person=person, day=day, moment=moment, mass=mass, names=said)
     return found
 
 

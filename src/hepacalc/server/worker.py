@@ -23,6 +23,7 @@ from hepacalc.server.faults import PeerRefused, Unavailable, UnfinishedJob
 from hepacalc.server.files import Store
 from hepacalc.server.jobs import MOST_STARTS, Job, LostLease, claim, heartbeat, put_back, set_aside
 from hepacalc.server.settings import Settings
+from hepacalc.server.telemetry import Span, StageSpans, begin
 from hepacalc.server.work import Kind, Site, kind_of
 
 __all__ = ["error_of", "open_site", "run_job", "run_worker", "work"]
@@ -82,21 +83,28 @@ def run_job(site: Site, job: Job) -> None:
     """
     kind, began = kind_of(job.kind), time.monotonic()
     told: dict[str, Any] = {"job": job.id, "kind": job.kind, "start": job.starts}
+    span = begin(f"job {job.kind}")
+    span.tell(hepacalc__job__id=job.id, hepacalc__job__kind=job.kind, hepacalc__job__start=job.starts)
     try:
         if job.starts > MOST_STARTS:
             raise UnfinishedJob("it was begun too often.", hint="Look at the server's log.")
         out = site.store.new_work()
         try:
-            found = _in_process(site, job, kind, out)
-            kind.commit(site, job, out, found)
+            found = _in_process(site, job, kind, out, span)
+            with span.begin("commit"):
+                kind.commit(site, job, out, found)
         finally:
             shutil.rmtree(out, ignore_errors=True)
         _LOG.info("job done", extra={**told, "seconds": round(time.monotonic() - began, 2)})
+        span.end()
     except LostLease:
         _LOG.warning("job taken over by another worker", extra=told)
     except HepacalcError as error:
         _LOG.warning("job failed", extra={**told, "code": error.code})
+        span.tell(hepacalc__code=error.code)
         _end(site, job, kind, error)
+    finally:
+        span.end(failed=True)
 
 
 def _end(site: Site, job: Job, kind: Kind, error: HepacalcError) -> None:
@@ -116,7 +124,7 @@ def _end(site: Site, job: Job, kind: Kind, error: HepacalcError) -> None:
         _LOG.warning("job taken over by another worker", extra={"job": job.id})
 
 
-def _in_process(site: Site, job: Job, kind: Kind, out: Path) -> dict[str, Any]:
+def _in_process(site: Site, job: Job, kind: Kind, out: Path, span: Span) -> dict[str, Any]:
     """Run a job in a process of its own and return what it found."""
     limits = site.settings.limits
     asked = {
@@ -134,9 +142,11 @@ def _in_process(site: Site, job: Job, kind: Kind, out: Path) -> dict[str, Any]:
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
+    stages = StageSpans(span)
     try:
-        return _followed(site, job, process, asked, out)
+        return _followed(site, job, process, asked, out, stages)
     finally:
+        stages.end()
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
@@ -146,7 +156,7 @@ def _in_process(site: Site, job: Job, kind: Kind, out: Path) -> dict[str, Any]:
 
 
 def _followed(
-    site: Site, job: Job, process: subprocess.Popen[bytes], asked: dict[str, Any], out: Path
+    site: Site, job: Job, process: subprocess.Popen[bytes], asked: dict[str, Any], out: Path, stages: StageSpans
 ) -> dict[str, Any]:
     assert process.stdin is not None
     assert process.stdout is not None
@@ -177,6 +187,7 @@ def _followed(
             return found
         stage, share = heard.get("stage", stage), heard.get("share", share)
         fault_name = heard.get("fault", fault_name)
+        stages.at(stage)
         quiet = time.monotonic() - beaten
         if (stage != shown and quiet > 0.2) or (heard and quiet > 0.5) or quiet > lease / 6:
             heartbeat(site.engine, job, lease_s=lease, stage=stage, share=share)

@@ -15,7 +15,7 @@ from hepacalc.interop.fhir.study import add_device, add_patient, add_study
 from hepacalc.interop.fhir.texts import text
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Assessment
-from hepacalc.report.language import speaking
+from hepacalc.report.language import speaking, whole
 from hepacalc.report.localise import localised
 from hepacalc.report.schema import document, plain_text
 from hepacalc.report.words import summary_text
@@ -42,7 +42,7 @@ def fhir_bundle(assessment: Assessment, *, language: str = "en", patient_id: str
     Raises:
         UsageError: ``patient_id`` is no identifier.
     """
-    with speaking(language):
+    with speaking(whole(language)):
         return _bundle(localised(assessment), assessment, patient_id)
 
 

@@ -151,6 +151,11 @@
         const verdict = button.dataset.verdict;
         const body = { item: row.dataset.item, verdict, due: "", reason: row.querySelector("[data-reason]").value.trim() };
         if (verdict === "changed") body.due = row.querySelector("[data-due]").value;
+        if (verdict === "done") {
+          const result = row.querySelector("[data-result]");
+          if (!result.value) { result.focus(); return; }
+          body.result = result.value;
+        }
         await app.send("POST", `/api/studies/${study}/decisions`, body);
         location.reload();
       });

@@ -6,23 +6,23 @@ const viewer = (() => {
   const AXIS = { axial: 0, coronal: 1, sagittal: 2 };
   const LETTERS = { axial: ["A", "P", "R", "L"], coronal: ["H", "F", "R", "L"], sagittal: ["H", "F", "A", "P"] };
   const LIVER = 0x8000;
+  const [CHOSEN, OTHER] = ["#ff9d00", "#f0a3cf"];
   const head = document.querySelector(".study-head");
   const place = document.getElementById("canvases");
   const state = {
     grid: null, plane: "axial", at: [0, 0, 0], level: 40, width: 400, zoom: 1, pan: [0, 0],
-    liver: true, foci: true, chosen: 0, three: false, tool: "", paint: null,
+    liver: true, foci: true, chosen: 0, three: false, tool: "", paint: null, title: "", ring: null,
   };
-  const slices = new Map();
   const canvases = {};
   const listeners = [];
+  const moved = [];
 
-  const base = () => `/api/assessments/${head.dataset.assessment}`;
   const count = (plane) => state.grid.shape[AXIS[plane]];
 
   // Rows and columns of a plane, and how large a pixel is in mm.
-  function layout(plane) {
-    const [nz, ny, nx] = state.grid.shape;
-    const [dz, dy, dx] = state.grid.spacing_mm;
+  function layout(plane, grid = state.grid) {
+    const [nz, ny, nx] = grid.shape;
+    const [dz, dy, dx] = grid.spacing_mm;
     if (plane === "axial") return { rows: ny, columns: nx, high: dy, wide: dx };
     if (plane === "coronal") return { rows: nz, columns: nx, high: dz, wide: dx };
     return { rows: nz, columns: ny, high: dz, wide: dy };
@@ -37,29 +37,35 @@ const viewer = (() => {
   }
 
   // Pixel of a plane at which the cross stands.
-  function cross(plane) {
-    const [z, y, x] = state.at;
-    const nz = state.grid.shape[0];
+  function cross(plane, [z, y, x] = state.at, grid = state.grid) {
+    const nz = grid.shape[0];
     if (plane === "axial") return [y, x];
     if (plane === "coronal") return [nz - 1 - z, x];
     return [nz - 1 - z, y];
   }
 
-  function fetched(kind, plane, index, type) {
-    const key = `${kind}/${plane}/${index}`;
-    if (!slices.has(key)) {
-      const wanted = fetch(`${base()}/${key}`).then(async (answer) => {
-        if (!answer.ok) throw await app.fault(answer);
-        return new type(await answer.arrayBuffer());
-      });
-      slices.set(key, wanted);
-      wanted.catch(() => slices.delete(key));
-      if (slices.size > 900) slices.delete(slices.keys().next().value);
+  // Slices of one assessment, kept for a while.
+  function source(assessment) {
+    const slices = new Map();
+    function fetched(kind, plane, index, type) {
+      const key = `${kind}/${plane}/${index}`;
+      if (!slices.has(key)) {
+        const wanted = fetch(`/api/assessments/${assessment}/${key}`).then(async (answer) => {
+          if (!answer.ok) throw await app.fault(answer);
+          return new type(await answer.arrayBuffer());
+        });
+        slices.set(key, wanted);
+        wanted.catch(() => slices.delete(key));
+        if (slices.size > 900) slices.delete(slices.keys().next().value);
+      }
+      return slices.get(key);
     }
-    return slices.get(key);
+    return {
+      scan: (plane, index) => fetched("scan", plane, index, Int16Array),
+      labels: (plane, index) => fetched("labels", plane, index, Uint16Array),
+    };
   }
-  const scan = (plane, index) => fetched("scan", plane, index, Int16Array);
-  const labels = (plane, index) => fetched("labels", plane, index, Uint16Array);
+  const { scan, labels } = source(head.dataset.assessment);
 
   function fit(canvas) {
     const box = canvas.getBoundingClientRect();
@@ -85,7 +91,20 @@ const viewer = (() => {
     const [hu, mask] = await Promise.all([scan(plane, index), labels(plane, index)]);
     if (mine !== stamp[plane]) return;
     fit(canvas);
-    const { rows, columns } = layout(plane);
+    const pen = canvas.getContext("2d");
+    const f = frame(canvas, plane);
+    const painted = plane === "axial" && state.paint ? state.paint.slices.get(index) : null;
+    paint(pen, canvas, plane, f, layout(plane), hu, mask, (focus) => (focus !== state.chosen ? OTHER : painted ? "" : CHOSEN));
+    if (painted) outline(pen, f, layout(plane).rows, layout(plane).columns, (k) => painted[k] !== 0, "#7CFC00", 2);
+    if (state.title) title(pen, state.title);
+    if (state.ring) ring(pen, f, plane, state.ring, state.grid, index);
+    if (state.three) hair(pen, canvas, plane, f);
+    canvas.setAttribute("aria-label", `${plane}, ${index + 1} / ${count(plane)}${state.chosen ? `, ${state.chosen}` : ""}`);
+  }
+
+  // One slice with its contours, windowed as all are.
+  function paint(pen, canvas, plane, f, grid, hu, mask, colourOf) {
+    const { rows, columns } = grid;
     const picture = new ImageData(columns, rows);
     const [low, gain] = [state.level - state.width / 2, 255 / state.width];
     for (let k = 0, p = 0; k < hu.length; k += 1, p += 4) {
@@ -95,21 +114,42 @@ const viewer = (() => {
     }
     const off = new OffscreenCanvas(columns, rows);
     off.getContext("2d").putImageData(picture, 0, 0);
-    const pen = canvas.getContext("2d");
-    const f = frame(canvas, plane);
     pen.fillStyle = "#000";
     pen.fillRect(0, 0, canvas.width, canvas.height);
     pen.imageSmoothingEnabled = true;
     pen.drawImage(off, f.x, f.y, f.w, f.h);
     if (state.liver) outline(pen, f, rows, columns, (k) => (mask[k] & LIVER) !== 0, "#56b4e9", 1.2);
-    if (state.foci) outline(pen, f, rows, columns, (k) => (mask[k] & ~LIVER) !== 0 && (mask[k] & ~LIVER) !== state.chosen, "#f0a3cf", 1.3);
-    const painted = plane === "axial" && state.paint ? state.paint.slices.get(index) : null;
-    if (painted) outline(pen, f, rows, columns, (k) => painted[k] !== 0, "#7CFC00", 2);
-    else if (state.foci && state.chosen) outline(pen, f, rows, columns, (k) => (mask[k] & ~LIVER) === state.chosen, "#ff9d00", 2);
+    if (state.foci) {
+      for (const colour of [OTHER, CHOSEN]) {
+        outline(pen, f, rows, columns, (k) => (mask[k] & ~LIVER) !== 0 && colourOf(mask[k] & ~LIVER) === colour, colour, colour === CHOSEN ? 2 : 1.3);
+      }
+    }
     letters(pen, canvas, plane);
-    if (state.three) hair(pen, canvas, plane, f);
-    bar(pen, canvas, f, layout(plane));
-    canvas.setAttribute("aria-label", `${plane}, ${index + 1} / ${count(plane)}${state.chosen ? `, ${state.chosen}` : ""}`);
+    bar(pen, canvas, f, grid);
+  }
+
+  // Where a lesion would lie that is not seen here.
+  function ring(pen, f, plane, at, grid, index) {
+    if (Math.abs(at[AXIS[plane]] - index) > 1.5) return;
+    const [row, column] = cross(plane, at, grid);
+    pen.setLineDash([6, 5]);
+    pen.strokeStyle = CHOSEN;
+    pen.lineWidth = 1.5 * (window.devicePixelRatio || 1);
+    pen.beginPath();
+    pen.arc(f.x + (column + 0.5) * f.sx, f.y + (row + 0.5) * f.sy, 10 * f.sx / layout(plane, grid).wide, 0, 2 * Math.PI);
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+
+  // Of which day an exam is, where two are shown.
+  function title(pen, words) {
+    const size = 15 * (window.devicePixelRatio || 1);
+    pen.font = `700 ${size}px sans-serif`;
+    pen.lineWidth = size / 5;
+    pen.strokeStyle = "#000";
+    pen.fillStyle = "#ffd27f";
+    pen.strokeText(words, size / 2, size * 1.3);
+    pen.fillText(words, size / 2, size * 1.3);
   }
 
   // Edges between what is inside and what is not, along pixel borders.
@@ -175,6 +215,7 @@ const viewer = (() => {
     slider.value = state.at[AXIS[state.plane]];
     document.getElementById("slice-number").textContent = `${state.at[AXIS[state.plane]] + 1} / ${count(state.plane)}`;
     for (const button of document.querySelectorAll("[data-plane]")) button.setAttribute("aria-pressed", String(button.dataset.plane === state.plane));
+    for (const tell of moved) tell();
     for (const step of [1, -1, 2, -2]) {
       const next = state.at[AXIS[state.plane]] + step;
       if (next >= 0 && next < count(state.plane)) { scan(state.plane, next).catch(() => {}); labels(state.plane, next).catch(() => {}); }
@@ -193,6 +234,7 @@ const viewer = (() => {
     const row = document.querySelector(`tr[data-focus="${focus}"]`);
     if (!row || !state.grid) return;
     state.chosen = focus;
+    state.ring = null;
     state.at = row.dataset.at.split(" ").map(Number);
     for (const other of document.querySelectorAll("tr[data-focus]")) other.classList.toggle("on", other === row);
     for (const tell of listeners) tell(focus);
@@ -283,9 +325,9 @@ const viewer = (() => {
     if (all.length) jump(all[(all.indexOf(state.chosen) + step + all.length) % all.length]);
   }
 
-  async function ready() {
+  async function ready(assessment) {
     for (;;) {
-      const view = await app.send("GET", `${base()}/view`);
+      const view = await app.send("GET", `/api/assessments/${assessment}/view`);
       if (view.shape) return view;
       const wait = document.getElementById("viewer-wait");
       wait.textContent = wait.dataset.wait;
@@ -306,7 +348,7 @@ const viewer = (() => {
       mouse(canvas, plane);
     }
     canvases.axial.classList.add("shown");
-    state.grid = await ready();
+    state.grid = await ready(head.dataset.assessment);
     state.at = state.grid.shape.map((n) => Math.floor(n / 2));
     for (const button of document.querySelectorAll("[data-plane]")) app.on(button, "click", () => show(button.dataset.plane));
     app.on(document.getElementById("three"), "click", (event) => {
@@ -327,5 +369,5 @@ const viewer = (() => {
   }
 
   if (place && head.dataset.assessment) start().catch((fault) => app.tell(fault.message, true));
-  return { state, jump, redraw, labels, layout, listeners, LIVER, show };
+  return { state, jump, redraw, labels, layout, listeners, moved, LIVER, show, go, keys, source, ready, fit, frame, cross, paint, title, ring, canvases, AXIS, CHOSEN, OTHER };
 })();

@@ -35,6 +35,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "edit": ("hepacalc.server.work.editing", "Edit"),
     "facts": ("hepacalc.server.work.facts", "Facts"),
     "form": ("hepacalc.server.work.answering", "Answer"),
+    "compare": ("hepacalc.server.work.comparing", "Compare"),
+    "register": ("hepacalc.server.work.registering", "Register"),
     "view": ("hepacalc.server.work.viewing", "View"),
     "send": ("hepacalc.server.work.sending", "Send"),
     "priors": ("hepacalc.server.work.priors", "Priors"),

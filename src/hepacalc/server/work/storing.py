@@ -13,6 +13,7 @@ from hepacalc.server.database import now, reading, writing
 from hepacalc.server.faults import Conflict, NotThere
 from hepacalc.server.files import commit_folder
 from hepacalc.server.filing import add_instances
+from hepacalc.server.follow_up import queue_follow_up
 from hepacalc.server.jobs import Job, finish
 from hepacalc.server.outgoing import queue_sends
 from hepacalc.server.tables import assessments, facts, jobs, studies
@@ -136,6 +137,7 @@ def keep_assessment(site: Site, job: Job, made: Path, found: dict[str, Any]) -> 
             )
         )  # fmt: skip
         queue_sends(connection, site.settings, job.study_id or "", job.id, job.kind)
+        queue_follow_up(connection, job.study_id or "")
         finish(connection, job, {"assessment_id": job.id, "revision": revision})
 
 

@@ -1,0 +1,96 @@
+"""``compare``: what became of each lesion since earlier exams, from assessments that are held."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from hepacalc.errors import HepacalcError
+from hepacalc.server.database import now, reading, writing
+from hepacalc.server.faults import NotThere
+from hepacalc.server.files import commit_folder
+from hepacalc.server.follow_up import registration_work
+from hepacalc.server.jobs import Job, enqueue, finish
+from hepacalc.server.tables import assessments, comparison_priors, comparisons, studies
+from hepacalc.server.work import Site, Tell
+
+__all__ = ["LINK", "Compare"]
+
+COMPARISON, LINK = "comparison", "link.json"
+"""Folder that the job leaves, and a file in it: of each earlier exam the affine by which both are looked at."""
+
+
+class Compare:
+    """Compare ``payload["assessment"]`` with ``payload["priors"]``."""
+
+    def request(self, site: Site, job: Job) -> dict[str, Any]:
+        """Return the folders of the assessments.
+
+        Raises:
+            NotThere: one of them was deleted meanwhile.
+        """
+        wanted = [job.payload["assessment"], *(one["assessment"] for one in job.payload["priors"])]
+        with reading(site.engine) as connection:
+            rows = connection.execute(
+                select(assessments.c.id, assessments.c.folder, studies.c.folder.label("study"))
+                .join(studies, studies.c.id == assessments.c.study_id).where(assessments.c.id.in_(wanted))
+            ).all()  # fmt: skip
+        places = {row.id: str(site.store.study(row.study) / row.folder) for row in rows}
+        if not all(one in places for one in wanted):
+            raise NotThere("an exam of the comparison was deleted.", hint="Compare with another one.")
+        return {"current": places[wanted[0]], "priors": [places[one] for one in wanted[1:]]}
+
+    def run(self, request: dict[str, Any], out: Path, tell: Tell) -> dict[str, Any]:
+        """Compare, and write the files in both languages; errors as for :func:`hepacalc.compare.compare`."""
+        from hepacalc.compare import compare
+        from hepacalc.report.comparison import write_comparison
+        from hepacalc.report.comparison_page import render_comparison
+
+        found = compare(request["priors"], Path(request["current"]), now=datetime.now(UTC), progress=tell)
+        tell("writing the comparison", 0.9)
+        write_comparison(found, out / COMPARISON)
+        (out / COMPARISON / "zh").mkdir()
+        (out / COMPARISON / "zh" / "comparison.html").write_text(render_comparison(found, language="zh"), "utf-8")
+        backs = [comparison.back for comparison in found.comparisons]
+        (out / COMPARISON / LINK).write_text(json.dumps(backs), "utf-8")
+        return {"days": [comparison.prior.study_date for comparison in found.comparisons]}
+
+    def commit(self, site: Site, job: Job, made: Path, found: dict[str, Any]) -> None:
+        """Keep the comparison; then the registry can link the lesions.
+
+        Raises:
+            NotThere: the study, or an earlier one, was deleted meanwhile.
+            LostLease: another worker has the job.
+        """
+        with reading(site.engine) as connection:
+            folder = connection.execute(select(studies.c.folder).where(studies.c.id == job.study_id)).scalar()
+        if folder is None:
+            raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+        place = f"comparisons/{job.id}"
+        commit_folder(made / COMPARISON, site.store.study(folder) / place)
+        pairs = job.payload["priors"]
+        with writing(site.engine) as connection:
+            row = connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().first()
+            ids = {one["study"] for one in pairs}
+            held = set(connection.execute(select(studies.c.id).where(studies.c.id.in_(ids))).scalars())
+            if row is None or held != ids:
+                raise NotThere("an exam of the comparison was deleted.", hint="Compare with another one.")
+            assessment = job.payload["assessment"]
+            values = {"id": job.id, "study_id": job.study_id, "assessment_id": assessment, "folder": place}
+            connection.execute(insert(comparisons).values(**values, created=now()))
+            connection.execute(insert(comparison_priors), [
+                {"comparison_id": job.id, "number": k, "study_id": one["study"], "assessment_id": one["assessment"]}
+                for k, one in enumerate(pairs)
+            ])  # fmt: skip
+            enqueue(connection, registration_work({**row, "assessment_id": assessment}, job.id))
+            finish(connection, job, {"comparison_id": job.id})
+
+    def failed(self, connection: Connection, job: Job, error: HepacalcError) -> None:
+        """Take the assessment into the registry all the same; the job itself tells what is missing."""
+        row = connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().first()
+        if row is not None:
+            enqueue(connection, registration_work({**row, "assessment_id": job.payload["assessment"]}, ""))
