@@ -17,7 +17,21 @@ from scipy.special import ndtr
 from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.landmarks import Landmarks
 
-__all__ = ["BLOCKS", "SEGMENTS", "SIZE", "Frame", "build", "parts"]
+__all__ = [
+    "BLOCKS",
+    "PLANES",
+    "PLANE_BLOCKS",
+    "POINTS",
+    "POINT_BLOCKS",
+    "SEGMENTS",
+    "SIZE",
+    "Frame",
+    "Planes",
+    "Points",
+    "build",
+    "named",
+    "parts",
+]
 
 F64 = NDArray[np.float64]
 Points = dict[str, F64]
@@ -27,11 +41,26 @@ SEGMENTS = ("I", "II", "III", "IVa", "IVb", "V", "VI", "VII", "VIII")
 _WAVY_MM = 4.0
 
 BLOCKS = {
-    "confluence": (0, 6), "main": (6, 12), "right": (12, 18), "fissure": (18, 28), "fork": (28, 31),
-    "branches": (31, 43), "levels": (43, 49),
+    "confluence": (0, 6), "main": (6, 13), "right": (13, 20), "fissure": (20, 31), "fork": (31, 34),
+    "right branch": (34, 37), "left branch": (37, 43), "trunk": (43, 46), "levels": (46, 52),
 }  # fmt: skip
 """Parts of the vector that are about the same thing."""
-SIZE = 49
+SIZE = 52
+POINTS = (
+    "confluence", "cava", "right mid", "right end", "middle mid", "middle end", "left mid", "left end", "fork",
+    "right fork", "bend", "umbilical", "trunk",
+)  # fmt: skip
+POINT_BLOCKS = (
+    "confluence", "confluence", "right", "right", "main", "main", "fissure", "fissure", "fork", "right branch",
+    "left branch", "left branch", "trunk",
+)  # fmt: skip
+"""The block that moves each point last: those before it in the vein carry it along."""
+PLANES = ("main", "right", "fissure", "right level", "medial level", "left level")
+PLANE_BLOCKS = (
+    ("confluence", "main"), ("confluence", "right"), ("fissure", "fissure"), ("right branch", "levels"),
+    ("left branch", "levels"), ("fissure", "levels"),
+)  # fmt: skip
+"""The blocks that move point and normal of each plane last."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -58,83 +87,93 @@ class Frame:
             spread = np.array([14.0, 14.0, 13.0])
         else:
             x, y = marks.spine_mm[0] - 23, marks.spine_mm[1] - 28
-            spread = np.array([8.0, 14.0, 12.0])
+            spread = np.array([12.0, 17.0, 15.0])
         spread[2] *= 1.8 if is_cut else 1.0
         return cls(np.array([x, y, z]), spread, scale)
 
 
 def _upright(azimuth: F64, tilt: F64) -> F64:
-    """Return unit normals ``(n, 3)`` to the left of steep planes; ``azimuth`` in degrees from ahead to the right."""
+    """Return unit normals ``(3, n)`` to the left of steep planes; ``azimuth`` in degrees from ahead to the right."""
     a, t = np.deg2rad(azimuth), np.deg2rad(tilt)
-    return np.stack([np.cos(a) * np.cos(t), -np.sin(a) * np.cos(t), np.sin(t)], axis=1)
+    return np.stack([np.cos(a) * np.cos(t), -np.sin(a) * np.cos(t), np.sin(t)])
 
 
-def _onto(points: F64, plane: tuple[F64, F64], share: float = 1.0) -> F64:
-    gap = ((points - plane[0]) * plane[1]).sum(axis=1, keepdims=True)
-    return np.asarray(points - share * gap * plane[1])
+def build(u: F64, frame: Frame) -> tuple[F64, F64]:
+    """Return the anatomies that standard normals ``(n, size)`` stand for.
 
+    Returns:
+        Points ``(13, 3, n)`` in the order of :data:`POINTS`; planes ``(6, 2, 3, n)``, a point and the unit normal each,
+        in the order of :data:`PLANES`.
+    """
+    s, n = frame.scale, len(u)
+    v = np.ascontiguousarray(u.T)
+    points, planes = np.empty((len(POINTS), 3, n)), np.empty((len(PLANES), 2, 3, n))
+    c = points[0]
+    c[:] = frame.confluence[:, None] + frame.spread[:, None] * v[:3]
 
-def build(u: F64, frame: Frame) -> tuple[dict[str, F64], dict[str, tuple[F64, F64]]]:
-    """Return points and planes of the anatomies that the standard normals ``(n, size)`` stand for."""
-    s = frame.scale
-    n = len(u)
-    zero = np.zeros(n)
-    c = frame.confluence + frame.spread * u[:, :3]
-    cava = c + s * np.stack([-2 + 7 * u[:, 3], 11 + 8 * u[:, 4], -48 + 4 * u[:, 5]], axis=1)
-    main_az = 27 + 11 * u[:, 6]
-    main = (c, _upright(main_az, 8 * u[:, 7]))
-    right_az = 76 + 12 * u[:, 12]
-    right = (c, -_upright(right_az, 9 * u[:, 13]))
-    at = np.deg2rad(main_az)
-    ahead = np.stack([-np.sin(at), -np.cos(at), zero], axis=1)
-    rt = np.deg2rad(right_az)
-    outward = np.stack([-np.sin(rt), -np.cos(rt), zero], axis=1)
+    def beside(
+        name: str, of: F64, usual: tuple[float, float, float], spread: tuple[float, float, float], by: F64
+    ) -> F64:
+        out: F64 = points[POINTS.index(name)]
+        out[:] = of + s * (np.array(usual)[:, None] + np.array(spread)[:, None] * by)
+        return out
 
-    def along(way: F64, plane: tuple[F64, F64], reach: float, drop: F64, off: F64) -> F64:
-        out = c + s * (reach * way - drop[:, None] * np.array([0, 0, 1.0]))
-        return _onto(out, plane) + s * off[:, None] * plane[1]
+    def plane(name: str, point: F64, normal: F64) -> F64:
+        planes[PLANES.index(name)] = point, normal
+        return normal
 
-    middle_mid = along(ahead, main, 34, 15 + 8 * u[:, 8], 4 * u[:, 10])
-    middle_end = along(ahead, main, 72, 50 + 13 * u[:, 9], 2.5 * u[:, 11])
-    right_mid = along(outward, right, 33, 19 + 9 * u[:, 14], 4 * u[:, 16])
-    right_end = along(outward, right, 76, 58 + 15 * u[:, 15], 2.5 * u[:, 17])
-    split = c + s * np.stack([8 + 14 * u[:, 18], -58 + zero, -55 + zero], axis=1)
-    fissure = (split, _upright(-2 + 9 * u[:, 19], 7 * u[:, 20]))
-    lt = np.deg2rad(-30 + 13 * u[:, 21])
-    leftward = np.stack([-np.sin(lt), -np.cos(lt), zero], axis=1)
-    down = np.array([0, 0, 1.0])
-    left_mid = (
-        c
-        + s * (36 * leftward - (11 + 7 * u[:, 22])[:, None] * down)
-        + s * np.stack([5 * u[:, 24], 3 * u[:, 24], zero], axis=1)
-    )
-    left_end = c + s * (70 * leftward - (36 + 12 * u[:, 23])[:, None] * down)
-    fork = c + s * np.stack([-8 + 11 * u[:, 28], -31 + 10 * u[:, 29], -66 + 13 * u[:, 30]], axis=1)
-    right_fork = fork + s * np.stack([-36 + 8 * u[:, 31], 1 + 8 * u[:, 32], 1 + 8 * u[:, 33]], axis=1)
-    bend = fork + s * np.stack([20 + 8 * u[:, 34], -22 + 8 * u[:, 35], 13 + 8 * u[:, 36]], axis=1)
-    umbilical = bend + s * np.stack([3 + 6 * u[:, 37], -20 + 6 * u[:, 38], -2 + 8 * u[:, 39]], axis=1)
-    umbilical = _onto(umbilical, fissure, 0.8)
-    trunk = fork + s * np.stack([16 + 7 * u[:, 40], 6 + 7 * u[:, 41], -16 + 8 * u[:, 42]], axis=1)
+    def along(name: str, way: F64, normal: F64, reach: F64, drop: F64, off: F64) -> None:
+        out = c + s * (reach * way + (drop * normal[2] + off) * normal)
+        out[2] -= s * drop
+        points[POINTS.index(name)] = out
 
-    def level(point: F64, a: F64, b: F64, sd: float) -> tuple[F64, F64]:
-        normal = np.stack([np.tan(np.deg2rad(sd * a)), np.tan(np.deg2rad(sd * b)), zero + 1], axis=1)
-        return point, normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    def ahead(azimuth: F64) -> F64:
+        a = np.deg2rad(azimuth)
+        return np.stack([-np.sin(a), -np.cos(a), np.zeros(n)])
 
+    beside("cava", c, (-2, 11, -48), (7, 8, 4), v[3:6])
+    middle, outer, front = (v[slice(*BLOCKS[name])] for name in ("main", "right", "fissure"))
+    main_az, right_az = 27 + 11 * middle[0], 77 + 14 * outer[0]
+    main = plane("main", c, _upright(main_az, 8 * middle[1]))
+    right = plane("right", c, -_upright(right_az, 9 * outer[1]))
+    along("middle mid", ahead(main_az), main, 33 + 5 * middle[6], 15 + 8 * middle[2], 4 * middle[4])
+    along("middle end", ahead(main_az), main, 70 + 10 * middle[6], 50 + 13 * middle[3], 2.5 * middle[5])
+    along("right mid", ahead(right_az), right, 31 + 5 * outer[6], 19 + 9 * outer[2], 4 * outer[4])
+    along("right end", ahead(right_az), right, 72 + 11 * outer[6], 58 + 15 * outer[3], 2.5 * outer[5])
+    split = c + s * np.array([8.0, -58.0, -55.0])[:, None]
+    split[0] += s * 14 * front[0]
+    fissure = plane("fissure", split, _upright(-2 + 9 * front[1], 7 * front[2]))
+    leftward = ahead(-28 + 15 * front[3])
+    left_mid, left_end = points[POINTS.index("left mid")], points[POINTS.index("left end")]
+    left_mid[:] = c + s * 35 * leftward
+    left_mid += s * np.stack([5 * front[6], 3 * front[6], -11 - 7 * front[4]])
+    left_end[:] = c + s * (68 + 9 * front[10]) * leftward
+    left_end[2] -= s * (36 + 12 * front[5])
+    tilts = v[slice(*BLOCKS["levels"])]
+    fork = beside("fork", c, (-8, -31, -66), (11, 10, 13), v[slice(*BLOCKS["fork"])])
+    right_fork = beside("right fork", fork, (-34, 6, 1), (9, 12, 8), v[slice(*BLOCKS["right branch"])])
+    left = v[slice(*BLOCKS["left branch"])]
+    bend = beside("bend", fork, (20, -22, 13), (8, 8, 8), left[:3])
+    umbilical = beside("umbilical", bend, (3, -20, -2), (6, 6, 8), left[3:])
+    umbilical -= 0.8 * ((umbilical - split) * fissure).sum(axis=0) * fissure
+    beside("trunk", fork, (16, 6, -16), (7, 7, 8), v[slice(*BLOCKS["trunk"])])
+    up = np.ones((3, 3, n))
+    up[0, :2], up[1, :2] = np.tan(np.deg2rad(7.0 * tilts[:2])), np.tan(np.deg2rad(6.0 * tilts[2:4]))
     # II lies above and behind III
-    between = np.stack([0.15 * u[:, 47], 0.5 + 0.2 * u[:, 48], zero + 0.83], axis=1)
-    between /= np.linalg.norm(between, axis=1, keepdims=True)
-    points = {
-        "confluence": c, "cava": cava, "right mid": right_mid, "right end": right_end, "middle mid": middle_mid,
-        "middle end": middle_end, "left mid": left_mid, "left end": left_end, "fork": fork, "right fork": right_fork,
-        "bend": bend, "umbilical": umbilical, "trunk": trunk,
-    }  # fmt: skip
-    planes = {
-        "main": main, "right": right, "fissure": fissure,
-        "right level": level(right_fork, u[:, 43], u[:, 44], 7.0),
-        "medial level": level((bend + umbilical) / 2, u[:, 45], u[:, 46], 6.0),
-        "left level": (left_end, between),
-    }  # fmt: skip
+    up[2] = 0.15 * tilts[4], 0.5 + 0.2 * tilts[5], np.full(n, 0.83)
+    up /= np.sqrt((up**2).sum(axis=1, keepdims=True))
+    plane("right level", right_fork, up[0])
+    plane("medial level", (bend + umbilical) / 2, up[1])
+    plane("left level", left_end, up[2])
     return points, planes
+
+
+def named(points: F64, planes: F64) -> tuple[Points, Planes]:
+    """Return what :func:`build` returned by name: points ``(n, 3)``, planes as ``(n, 3)`` point and normal."""
+    return (
+        {name: place.T.copy() for name, place in zip(POINTS, points, strict=True)},
+        {name: (point.T.copy(), normal.T.copy()) for name, (point, normal) in zip(PLANES, planes, strict=True)},
+    )
 
 
 def parts(place: F64, points: dict[str, F64], planes: dict[str, tuple[F64, F64]]) -> F64:

@@ -11,6 +11,7 @@ References: Del Moral et al. 2006, J R Stat Soc B 68:411 (sampler); Cotter et al
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +19,27 @@ from scipy.special import ndtr
 
 from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.landmarks import Landmarks
-from hepacalc.liver.likelihood import GROUPS, TERMS, evidence, fit_terms
-from hepacalc.liver.planes import BLOCKS, SEGMENTS, SIZE, Frame, Planes, Points, build, parts
+from hepacalc.liver.likelihood import GROUPS, SHARED, TERMS, evidence, fit_terms
+from hepacalc.liver.planes import (
+    BLOCKS,
+    PLANE_BLOCKS,
+    POINT_BLOCKS,
+    SEGMENTS,
+    SIZE,
+    Frame,
+    Planes,
+    Points,
+    build,
+    named,
+    parts,
+)
 from hepacalc.records import Phase
 
 __all__ = ["Population", "draw_population"]
 
 F64 = NDArray[np.float64]
 
-_FIRST, _TRIES, _KEPT, _SWEEPS = 1100, 8, 240, 12
+_FIRST, _TRIES, _KEPT, _SWEEPS = 1100, 8, 240, 11
 # how much the fit counts, and to what share it is that to the wide tubes, which are met from farther off
 _STAGES = ((0.10, 1.0), (0.25, 1.0), (0.50, 1.0), (0.50, 0.5), (0.80, 0.5), (0.80, 0.0), (1.0, 0.0), (1.0, 0.0))
 # share of moves along the difference of two other anatomies, and about how far for each of so many numbers
@@ -35,9 +48,11 @@ _PARTS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("main",), ("middle hepatic vein", "gallbladder")),
     (("right",), ("right hepatic vein",)),
     (("fissure",), ("left hepatic vein", "cleft")),
-    (("fork", "branches"), ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow")),
+    (
+        ("fork", "right branch", "left branch", "trunk"),
+        ("right portal branch", "left portal branch", "portal trunk", "fissure", "hollow"),
+    ),
 )
-_ROOT = ((("confluence",), TERMS),)
 _VESSELS = TERMS[:7]
 _HELD_BY = {
     "main": ("middle hepatic vein",), "right": ("right hepatic vein",), "fissure": ("left portal branch",),
@@ -89,8 +104,10 @@ def draw_population(marks: Landmarks, coverage: Coverage, phase: Phase | None = 
     frame = Frame.of(marks, coverage)
     rng = np.random.default_rng(seed)
     state, signs = _sampled(frame, marks, phase, rng)
-    points, planes = build(state, frame)
-    seen = {name: float(evidence(name, points, signs, marks).mean()) / marks.clarity for name in _VESSELS}
+    drawn = build(state, frame)
+    ratio = evidence(_VESSELS, drawn[0], signs, marks).mean(axis=1) / marks.clarity
+    seen = {name: float(value) for name, value in zip(_VESSELS, ratio, strict=True)}
+    points, planes = named(*drawn)
     return Population(points, _doubted(planes, seen, rng) if marks.liver_hu is not None else planes, seen, signs)
 
 
@@ -100,19 +117,20 @@ def _sampled(frame: Frame, marks: Landmarks, phase: Phase | None, rng: np.random
     power, wide = _STAGES[0]
     signs = _SIGNS[rng.choice(len(_SIGNS), _FIRST, p=_sign_chances(marks.liver_hu, phase))]
     state, weight = _first(signs, frame, seen[wide], power, rng)
-    fit = np.zeros(len(state))
+    terms = np.zeros((len(TERMS), len(state)))
     for number, (next_power, wide) in enumerate(_STAGES):
-        terms = fit_terms(*build(state, frame), signs, seen[wide])
+        fit = terms.sum(axis=0)
+        drawn = build(state, frame)
+        terms = fit_terms(*drawn, signs, seen[wide])
         if number:
-            weight = next_power * np.sum(list(terms.values()), axis=0) - power * fit
+            weight = next_power * terms.sum(axis=0) - power * fit
         pick = _picked(weight, _KEPT, rng)
-        state, signs, terms = state[pick], signs[pick], {name: value[pick] for name, value in terms.items()}
+        state, signs, terms = state[pick], signs[pick], terms[:, pick]
+        drawn = drawn[0][..., pick], drawn[1][..., pick]
         power = next_power
-        for sweep in range(_SWEEPS):
-            _move(GROUPS, ("shares",), state, signs, terms, frame, seen[wide], power, rng)
-            if sweep % 2:
-                _move(_ROOT, (), state, signs, terms, frame, seen[wide], power, rng)
-        fit = np.sum(list(terms.values()), axis=0)
+        for _ in range(_SWEEPS):
+            for moves in (_PARTED, _ROOT):
+                state, drawn, terms = _moved(moves, state, drawn, signs, terms, frame, seen[wide], power, rng)
     return state, signs
 
 
@@ -129,7 +147,7 @@ def _first(signs: F64, frame: Frame, marks: Landmarks, power: float, rng: np.ran
         tried = np.repeat(state, _TRIES, axis=0)
         for low, high in (BLOCKS[block] for block in blocks):
             tried[:, low:high] = rng.standard_normal((len(tried), high - low))
-        fit = np.sum(list(fit_terms(*build(tried, frame), many, marks, names).values()), axis=0)
+        fit = fit_terms(*build(tried, frame), many, marks, names).sum(axis=0)
         share = power * fit.reshape(count, _TRIES)
         top = share.max(axis=1, keepdims=True)
         chance = np.exp(share - top)
@@ -137,8 +155,8 @@ def _first(signs: F64, frame: Frame, marks: Landmarks, power: float, rng: np.ran
         chance = np.cumsum(chance, axis=1) / chance.sum(axis=1, keepdims=True)
         best = (chance < rng.random((count, 1))).sum(axis=1).clip(0, _TRIES - 1)
         state = tried.reshape(count, _TRIES, SIZE)[np.arange(count), best]
-    rest = fit_terms(*build(state, frame), signs, marks, ("cava", "edge", "shares"))
-    return state, weight + power * np.sum(list(rest.values()), axis=0)
+    rest = fit_terms(*build(state, frame), signs, marks, ("cava", "edge", "shares", "sectors"))
+    return state, weight + power * rest.sum(axis=0)
 
 
 def _picked(log_weight: F64, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -179,56 +197,99 @@ def _sign_chances(liver_hu: float | None, phase: Phase | None) -> F64:
     return np.asarray(trust * usual / usual.sum() + (1 - trust) * unknown)
 
 
-def _move(
-    groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...], together: tuple[str, ...], state: F64, signs: F64,
-    terms: dict[str, F64], frame: Frame, marks: Landmarks, power: float, rng: np.random.Generator,
-) -> None:  # fmt: skip
-    """Move one block of each group of every anatomy where the scan agrees; in place.
+@dataclass(frozen=True, eq=False, slots=True)
+class _Moves:
+    """Which numbers of an anatomy move together, and what decides on it.
+
+    Args:
+        group: ``(SIZE,)`` group of each number, -1 for those that stay.
+        block: ``(SIZE,)`` its block within the group.
+        blocks: ``(groups,)`` how many blocks each has.
+        own: ``(terms, groups)`` 1 for the terms that depend on a group alone (and on what stays).
+        shared: ``(terms,)`` the terms that several groups share.
+        points: ``(points,)`` the group that moves each point; -1 for those that stay.
+        planes: ``(planes, 2)`` likewise for point and normal of each plane.
+    """
+
+    group: NDArray[np.intp]
+    block: NDArray[np.intp]
+    blocks: NDArray[np.intp]
+    own: F64
+    shared: NDArray[np.bool_]
+    points: NDArray[np.intp]
+    planes: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...], together: tuple[str, ...]) -> _Moves:
+        """Return the moves of groups of blocks with their terms."""
+        group, block = np.full(SIZE, -1), np.zeros(SIZE, int)
+        for number, (blocks, _) in enumerate(groups):
+            for index, name in enumerate(blocks):
+                group[slice(*BLOCKS[name])], block[slice(*BLOCKS[name])] = number, index
+        own = np.array([[float(term in names) for _, names in groups] for term in TERMS])
+        sizes = np.array([len(names) for names, _ in groups])
+        of = {name: number for number, (names, _) in enumerate(groups) for name in names}
+        points = np.array([of.get(name, -1) for name in POINT_BLOCKS])
+        planes = np.array([[of.get(name, -1) for name in pair] for pair in PLANE_BLOCKS])
+        return cls(group, block, sizes, own, np.isin(TERMS, together), points, planes)
+
+
+_PARTED = _Moves.of(GROUPS, SHARED)
+_ROOT = _Moves.of(((("confluence", "fork"), TERMS),), ())
+
+
+def _moved(
+    moves: _Moves, state: F64, drawn: tuple[F64, F64], signs: F64, terms: F64, frame: Frame, marks: Landmarks,
+    power: float, rng: np.random.Generator,
+) -> tuple[F64, tuple[F64, F64], F64]:  # fmt: skip
+    """Move one block of each group of every anatomy where the scan agrees; return anatomies, what
+    :func:`~hepacalc.liver.planes.build` makes of them, and terms.
 
     Each group is moved or left by its own terms; then all that moved stay or go back by the terms that they share.
     """
-    count = len(state)
-    moved = state.copy()
-    stays = []
-    for blocks, _ in groups:
-        picked = rng.integers(0, len(blocks), count)
-        for number, block in enumerate(blocks):
-            rows, own = np.flatnonzero(picked == number), slice(*BLOCKS[block])
-            moved[rows, own] = _proposed(state[:, own], rows, power, rng)
-        gain = np.zeros(count)
-        for block in blocks:
-            own = slice(*BLOCKS[block])
-            gain += 0.5 * ((state[:, own] ** 2).sum(axis=1) - (moved[:, own] ** 2).sum(axis=1))
-        stays.append(gain)
-    again = fit_terms(*build(moved, frame), signs, marks, tuple(name for _, names in groups for name in names))
-    for (blocks, names), prior in zip(groups, stays, strict=True):
-        gain = prior + power * np.sum([again[name] - terms[name] for name in names], axis=0)
-        no = np.log(rng.random(count)) >= gain
-        for block in blocks:
-            own = slice(*BLOCKS[block])
-            moved[no, own] = state[no, own]
-        for name in names:
-            again[name][no] = terms[name][no]
-    if together:
-        again |= fit_terms(*build(moved, frame), signs, marks, together)
-        gain = power * np.sum([again[name] - terms[name] for name in together], axis=0)
-        no = np.log(rng.random(count)) >= gain
-        moved[no] = state[no]
-        for name, value in again.items():
-            value[no] = terms[name][no]
-    state[:] = moved
-    terms |= again
+    groups = len(moves.blocks)
+    member = (moves.group[:, None] == np.arange(groups)).astype(float)
+    tried = _proposed(moves, member, state, power, rng)
+    built = build(tried, frame)
+    fit = fit_terms(*built, signs, marks)
+    gain = 0.5 * (state**2 - tried**2) @ member + power * (fit - terms).T @ moves.own
+    no = np.log(rng.random(gain.shape)) >= gain
+    tried = np.where(no[:, moves.group] & (moves.group >= 0), state, tried)
+    fit = np.where(no @ moves.own.T > 0, terms.T, fit.T).T
+    if moves.shared.any():
+        names = tuple(np.array(TERMS)[moves.shared])
+        back = no.T
+        points = np.where((back[moves.points] & (moves.points >= 0)[:, None])[:, None], drawn[0], built[0])
+        planes = np.where((back[moves.planes] & (moves.planes >= 0)[..., None])[:, :, None], drawn[1], built[1])
+        fit[moves.shared] = fit_terms(points, planes, signs, marks, names)
+        stay = np.log(rng.random(len(state))) >= power * (fit - terms)[moves.shared].sum(axis=0)
+        tried, fit = np.where(stay[:, None], state, tried), np.where(stay, terms, fit)
+        built = np.where(stay, drawn[0], points), np.where(stay, drawn[1], planes)
+    else:
+        stay = no[:, 0]
+        built = np.where(stay, drawn[0], built[0]), np.where(stay, drawn[1], built[1])
+    return tried, built, fit
 
 
-def _proposed(of: F64, rows: NDArray[np.intp], power: float, rng: np.random.Generator) -> F64:
-    """Return other numbers for some anatomies of a block: a step at random, or along what differs between two others.
+def _proposed(moves: _Moves, member: F64, state: F64, power: float, rng: np.random.Generator) -> F64:
+    """Return other numbers for one block of each group: a step at random, or along what differs between two others.
 
     What differs between anatomies that fit is a way to move that fits.
     """
-    old = of[rows]
-    step = (0.5 if power < 0.3 else 0.25) * np.exp(rng.normal(0, 0.6, (len(rows), 1))) * rng.standard_normal(old.shape)
-    one, other = rng.integers(0, len(of), (2, len(rows)))
-    some = rng.random(old.shape) < np.where(rng.random((len(rows), 1)) < 0.5, 0.4, 1.0)
-    far = _ALONG_REACH / np.sqrt(2 * np.maximum(some.sum(axis=1, keepdims=True), 1))
-    along = far * np.exp(rng.normal(0, 0.4, far.shape)) * some * (of[one] - of[other])
-    return np.asarray(old + np.where(rng.random((len(rows), 1)) < _ALONG, along, step))
+    count, groups = len(state), len(moves.blocks)
+
+    def spread(of_group: NDArray[Any]) -> NDArray[Any]:
+        return of_group[:, moves.group]
+
+    picked = spread(rng.integers(0, moves.blocks, (count, groups))) == moves.block
+    picked &= moves.group >= 0
+    step = spread((0.5 if power < 0.3 else 0.25) * np.exp(rng.normal(0, 0.6, (count, groups))))
+    step = step * rng.standard_normal(state.shape, np.float32)
+    one, other = rng.integers(0, count, (2, count, groups))
+    some = rng.random(state.shape, np.float32) < spread(np.where(rng.random((count, groups)) < 0.5, 0.4, 1.0))
+    some &= picked
+    far = _ALONG_REACH / np.sqrt(2 * np.maximum(some @ member, 1)) * np.exp(rng.normal(0, 0.4, (count, groups)))
+    column = np.arange(state.shape[1])
+    along = spread(far) * some * (state[spread(one), column] - state[spread(other), column])
+    move = np.where(spread(rng.random((count, groups)) < _ALONG), along, step)
+    return np.asarray(state + picked * move)
