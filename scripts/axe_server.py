@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlunsplit
 
 __all__ = ["served_pages"]
 
@@ -45,7 +46,7 @@ def served_pages(folder: Path) -> Iterator[list[str]]:
     runner = uvicorn.Server(server_config(make_app(site), settings, listener.fileno()))
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
-    base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    base = urlunsplit(("http", "{}:{}".format(*listener.getsockname()), "", "", ""))
     signed_in = [(page.format(study=study), f"hepacalc={cookie};") for page in PAGES]
     try:
         yield [

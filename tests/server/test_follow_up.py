@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from browser import Browser, find_browser
 from hepacalc.consult import consult
 from hepacalc.knowledge import load_knowledge
 from hepacalc.patient.read import patient_from_data
@@ -18,8 +21,10 @@ from hepacalc.report import write_outputs
 from hepacalc.server.database import reading, writing
 from hepacalc.server.follow_up import queue_follow_up
 from hepacalc.server.jobs import claim
-from hepacalc.server.tables import audit, jobs
+from hepacalc.server.tables import assessments, audit, jobs, studies
 from hepacalc.server.work import kind_of
+from hepacalc.server.work.output import view_of, write_arrays
+from hepacalc.server.work.storing import scan_name
 from report_example import make_example
 from server_help import Running, add_result, add_study
 
@@ -158,6 +163,54 @@ def test_rights_in_the_registry(house: Running, followed: list[str]):
     assert {("registry.view", patient["key"]), ("registry.due", ""), ("comparison.missing", "")} - {
         (action, "" if action != "registry.view" else found) for action, found in noted
     } == set()
+
+
+def test_an_earlier_exam_is_looked_at_beside_the_current_one(
+    house: Running, followed: list[str], exams: list[Path], tmp_path: Path
+):
+    path = find_browser()
+    if path is None:
+        pytest.skip("needs Chromium")
+    made = make_example()
+    write_arrays(made.volume, made.liver_mask, made.labels, tmp_path)
+    with reading(house.site.engine) as connection:
+        rows = connection.execute(
+            select(assessments.c.id, assessments.c.folder, studies.c.id.label("study"), studies.c.folder.label("of"))
+            .join(studies, studies.c.id == assessments.c.study_id).where(studies.c.id.in_(followed))
+        ).all()  # fmt: skip
+    for row in rows:
+        for name, target in (("scan.npy", scan_name(row.study, "")), ("labels.npy", row.id)):
+            house.site.store.cache(target).parent.mkdir(exist_ok=True)
+            shutil.copyfile(tmp_path / name, house.site.store.cache(target))
+        (house.site.store.study(row.of) / row.folder / "view.json").write_text(json.dumps(view_of(made.volume)))
+    client = house.client("anna")
+    labels = "[...document.querySelectorAll('canvas.shown')].map(c => c.getAttribute('aria-label')).join()"
+    with Browser(path, tmp_path / "profile") as b:
+        for name, value in client.cookies.items():
+            b.call("Network.setCookie", name=name, value=value, url=house.base)
+        b.go(f"{house.base}/studies/{followed[1]}")
+        b.wait("document.getElementById('canvases').dataset.ready === 'yes'")
+        change = "s.dispatchEvent(new Event('change'))"
+        b.run(f"(() => {{ const s = document.getElementById('beside'); s.selectedIndex = 1; {change}; }})()")
+        b.click("[data-prior-table] [data-change]")
+        before = b.wait(f"{labels}.includes('2025-01-05, axial') && {labels}")
+        now, then = (int(n) for n in re.findall(r"axial, (\d+) /", before))
+        assert abs(now - then) <= 1, "the same place of the liver in both"
+        b.run("document.querySelector('canvas.shown').focus()")
+        b.key("ArrowUp", 38)
+        b.wait(f"{labels}.includes('axial, {now + 1} /') && {labels}.includes('-05, axial, {then + 1} /')")
+        pixel = (
+            "[...document.querySelectorAll('canvas.shown')].map(c => c.getContext('2d')"
+            ".getImageData(c.width / 2, c.height / 2, 1, 1).data[0])"
+        )
+        grey = b.run(pixel)
+        b.run(f"(() => {{ const s = document.getElementById('window'); s.selectedIndex = 2; {change}; }})()")
+        b.wait(f"{pixel}.every((v, k) => v !== {grey}[k])")
+        b.click("#linked")
+        b.run("document.querySelector('canvas.prior').focus()")
+        b.key("ArrowUp", 38)
+        b.wait(f"{labels}.includes('axial, {now + 1} /') && {labels}.includes('-05, axial, {then + 2} /')")
+        assert b.faults() == []
 
 
 def test_a_step_is_done_and_the_next_follows_then_all_is_forgotten(house: Running, followed: list[str]):
