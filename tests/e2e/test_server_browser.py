@@ -68,7 +68,7 @@ def test_a_reader_works_through_a_scan(served: str, scan: Path, browser: Browser
     pictures = Path(os.environ["HEPACALC_PICTURES"]) if "HEPACALC_PICTURES" in os.environ else tmp_path
     b.go(served)
     b.click("main button")
-    b.wait("location.pathname === '/' && document.getElementById('files') !== null", 60)
+    b.wait("location.pathname === '/' && document.readyState === 'complete'", 60)  # the scripts listen by then
     # sent in, filed, assessed; the worklist moves by itself
     b.files("#files", [scan])
     b.wait("document.querySelector('#studies span.state.assessed') !== null", 500)

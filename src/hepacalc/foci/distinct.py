@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.detect import Candidate
+from hepacalc.foci.mimics import METAL_HU
 from hepacalc.geometry import Slices3
 
 __all__ = ["distinct"]
@@ -24,6 +25,8 @@ WITHIN = 0.5
 """Share of a region that must lie in another one, or next to it, for it to count as part of it."""
 ALIKE = 2.5
 """How many times higher one of them may be and still be the same thing (metal in a calcification is another)."""
+ALIKE_CALCIUM = 6.0
+"""The same where none is as bright as metal: slices cut thick leave what lies around a peak below half of it."""
 INSIDE_APART = 0.3
 """Largest difference of the shares in the liver: a focus beside a rib is no part of the rib."""
 
@@ -83,7 +86,8 @@ def _height(candidate: Candidate) -> float:
 def _alike(part: Candidate, whole: Candidate) -> bool:
     """Whether two candidates can be one thing: of about the same height, and in the liver to about the same share."""
     ratio = _height(part) / _height(whole)
-    return 1 / ALIKE <= ratio <= ALIKE and part.inside - whole.inside < INSIDE_APART
+    most = ALIKE_CALCIUM if max(part.peak_hu, whole.peak_hu) < METAL_HU else ALIKE
+    return 1 / most <= ratio <= most and part.inside - whole.inside < INSIDE_APART
 
 
 def _shares(part: Candidate, whole: Candidate) -> tuple[float, float]:

@@ -8,13 +8,17 @@ import numpy as np
 from scipy import ndimage
 
 from hepacalc.foci.detect import Candidate
-from hepacalc.foci.scene import Scene
+from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.foci.vessels import Blood, blood_margin, continues_mm, core_hu, is_compact
 from hepacalc.foci.window import Window
 
 __all__ = ["Signs", "look"]
 
 GAS_HU = -250.0
+POOL_MM3 = 3000.0
+"""Least blood outside the liver, within 14 mm of a focus, that makes the vena cava or the heart of it."""
+POOL_OVER_BLOOD = 1.5
+"""How many times the known blood such a body may be: the vena cava can be fed by unmixed contrast medium."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Signs:
     depth_mm: float
     at_scan_edge: bool
     leaves_liver: bool
+    is_pool: bool
     continues_mm: float
     gas_mm: float
     fluid_share: float
@@ -65,6 +70,7 @@ def look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> Si
     near = values[distance[shell] <= 5.0] if (distance[shell] <= 5.0).any() else values
     behind = float(np.median(window.background[region]))
     total, total_sd = _rough_total(scene, window)
+    leaves, is_pool = _beyond_liver(scene, candidate, blood)
     return Signs(
         peak_hu=candidate.peak_hu,
         surely_hu=candidate.peak_hu - _lift(scene, int(region.sum())),
@@ -79,7 +85,8 @@ def look(scene: Scene, candidate: Candidate, window: Window, blood: Blood) -> Si
         inside=candidate.inside,
         depth_mm=candidate.depth_mm,
         at_scan_edge=candidate.at_scan_edge,
-        leaves_liver=_leaves_liver(scene, candidate),
+        leaves_liver=leaves,
+        is_pool=is_pool,
         continues_mm=continues_mm(scene, candidate, blood) if blood.is_contrast else 0.0,
         gas_mm=gas_mm,
         fluid_share=float(((smooth > -25) & (smooth < fluid_top)).mean()),
@@ -124,10 +131,14 @@ def _true_height(scene: Scene, window: Window, total: float) -> float:
     return float(max(total / (np.pi / 6 * width**3), window.height))
 
 
-def _leaves_liver(scene: Scene, candidate: Candidate) -> bool:
-    """Whether the bright structure at the liver's edge is the tip of a larger one outside (rib, cartilage, bowel)."""
+def _beyond_liver(scene: Scene, candidate: Candidate, blood: Blood) -> tuple[bool, bool]:
+    """Return whether a bright structure at the liver's edge is the tip of a larger one outside, and if that is blood.
+
+    A larger one: rib, cartilage, bowel, vena cava, heart. Blood: large, as bright as the tip, no brighter than blood
+    can be in this scan, and even (bone and bowel are not).
+    """
     if candidate.depth_mm > 9.0 and candidate.inside > 0.5:
-        return False
+        return False, False
     reach = 14.0
     box = tuple(
         slice(max(b.start - int(reach / d), 0), min(b.stop + int(reach / d), n))
@@ -135,7 +146,8 @@ def _leaves_liver(scene: Scene, candidate: Candidate) -> bool:
     )
     hu, liver = scene.hu[box], scene.liver[box]
     low = candidate.background_hu + max(0.3 * (candidate.peak_hu - candidate.background_hu), 45.0, 3 * scene.noise_hu)
-    bright = ndimage.uniform_filter(hu, [1 if d > 2 else 3 for d in scene.spacing_mm]) > low
+    smooth = ndimage.uniform_filter(hu, [1 if d > 2 else 3 for d in scene.spacing_mm])
+    bright = smooth > low
     at = tuple(p - b.start for p, b in zip(candidate.peak, box, strict=True))
     bright[at] = True
     labels, _ = ndimage.label(bright, np.ones((3, 3, 3)))
@@ -143,4 +155,18 @@ def _leaves_liver(scene: Scene, candidate: Candidate) -> bool:
     outside = float((part & ~liver).sum()) * scene.voxel_mm3
     within = float((part & liver).sum()) * scene.voxel_mm3
     own = float(candidate.region.sum()) * scene.voxel_mm3
-    return outside > max(1.2 * within, 0.8 * own, 60.0)
+    if outside <= max(1.2 * within, 0.8 * own, 60.0):
+        return False, False
+    return True, outside >= POOL_MM3 and _is_blood(scene, smooth, part & ~liver, core_hu(scene, candidate), blood)
+
+
+def _is_blood(scene: Scene, smooth: F32, part: Mask, core: float, blood: Blood) -> bool:
+    """Whether a body is even, as bright as ``core`` HU and no brighter than blood can be."""
+    if not blood.is_contrast or blood.brightest_hu is None:
+        return False
+    inner = ndimage.binary_erosion(part, iterations=2)
+    if float(inner.sum()) * scene.voxel_mm3 < 0.2 * POOL_MM3:
+        return False
+    low, middle, high = np.quantile(smooth[inner], (0.1, 0.5, 0.9))
+    even = high - low <= 2.0 * blood_margin(scene) + scene.noise_hu
+    return bool(even and core <= middle + 2.0 * blood_margin(scene) and high <= POOL_OVER_BLOOD * blood.brightest_hu)
