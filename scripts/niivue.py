@@ -32,12 +32,13 @@ def put_into(folder: Path, own: Path = STATIC) -> str:
     """Write the bundle and its licences into ``folder``; return one line that says what was done.
 
     Args:
-        folder: made if need be; left as it is when the bundle cannot be had.
+        folder: made if need be; taken away, with what an earlier build left, when the bundle cannot be had.
         own: where a copy may lie that was brought before.
     """
     try:
         bundle = held(own / NAME) or fetched()
     except Absent as why:
+        shutil.rmtree(folder, ignore_errors=True)
         return f"built without NiiVue ({why}); the server shows its own viewer"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / NAME).write_bytes(bundle)

@@ -23,6 +23,7 @@ from hepacalc.server.due import counted, due_lines, teams_of
 from hepacalc.server.facts_form import form_of
 from hepacalc.server.faults import NotThere
 from hepacalc.server.foci_view import foci_by_lesion, foci_of
+from hepacalc.server.pages_space import has_niivue
 from hepacalc.server.stored import knowledge_of, reasoning_of, record_of
 from hepacalc.server.tables import assessments, audit, studies, uploads, users
 from hepacalc.server.web import language_of, render
@@ -91,10 +92,12 @@ def study_page(
     record = record_of(request, who, chosen["id"]) if chosen is not None else None
     reasoning = reasoning_of(request, who, chosen["id"]) if chosen is not None else None
     comparison_id, priors = _priors(request, who, study_id, chosen)
+    with speaking(language_of(request)):
+        foci = foci_of(record) if record is not None else None
     return render(
         request, "study.html.j2", comparison_id=comparison_id, priors=priors, study=shown(row), made=made,
-        chosen=chosen, job=doing, others=others,
-        foci=foci_of(record) if record is not None else None, reasoning=reasoning, day=today().isoformat(),
+        chosen=chosen, job=doing, others=others, foci=foci, has_niivue=has_niivue(), reasoning=reasoning,
+        day=today().isoformat(),
         files=_files(request, row, chosen), decided=latest_decisions(request, study_id), facts=told, version=version,
         form=form_of(knowledge_of(request)), is_newest=chosen is None or chosen["id"] == row["assessment_id"],
     )  # fmt: skip

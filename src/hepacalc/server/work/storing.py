@@ -23,6 +23,8 @@ __all__ = ["keep_assessment", "latest_facts", "mark_failed", "place_arrays", "sc
 
 RESULTS, SCAN, LABELS = "results", "scan.npy", "labels.npy"
 """Names of what a job leaves in its folder: the files of an assessment, and arrays for the viewer."""
+LIVER_BIT = 0x8000
+"""Of a voxel in the array of labels: it is liver; the other bits are the id of its focus."""
 
 
 def study_request(site: Site, job: Job) -> dict[str, Any]:
