@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
-import niivue  # noqa: E402
+import niivue
 
 
 class BuildPy(build_py):

@@ -1,8 +1,8 @@
 """Bring NiiVue, the viewer in three dimensions, from npm: ``python scripts/niivue.py`` puts it where the server looks.
 
-The wheel's build calls :func:`put_into`. One pinned version is asked of the ordinary npm client; what comes is taken only
-if its digest is the one below. Where it cannot be had nothing is written, and the server shows its own viewer alone.
-A newer version: its ``dist.integrity`` (``npm view``), the digest of the file, and a look at its licences.
+The wheel's build calls :func:`put_into`. One pinned version is asked of the ordinary npm client; what comes is taken
+only if its digest is the one below. Where it cannot be had nothing is written, and the server shows its own
+viewer alone. A newer version: its ``dist.integrity`` (``npm view``), the digest of the file, a look at its licences.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ const [SCAN, LIVER, FOCI] = [0, 1, 2];
 const NAMES = ["scan.nii", "liver.nii", "foci.nii"];
 const LIVER_COLOUR = [86, 180, 233], CHOSEN = [255, 157, 0], OTHER = [240, 163, 207];
 const BONE = [150, 900];
-const TURN_DEGREES = 5;
+const TURN_DEGREES = 5, FROM = [200, 10], SHINE = 0.5;
 const OPAQUE = { planes: { liver: 0.13, foci: 0.6 }, volume: { liver: 0.015, foci: 1 } };
 const state = { grid: null, chosen: 0, planes: null, volume: null };
 
@@ -30,13 +30,8 @@ function colours(labels, of) {
 
 const both = () => [["planes", state.planes], ["volume", state.volume]];
 
-function paintFoci() {
-  const sorted = [...numbers].sort((one, other) => one - other);
-  for (const [, nv] of both()) {
-    nv.volumes[FOCI].setColormapLabel(colours(sorted, (focus) => (focus === state.chosen ? CHOSEN : OTHER)));
-    nv.updateGLVolume();
-  }
-}
+const sorted = [...numbers].sort((one, other) => one - other);
+const coloursOfFoci = () => colours(sorted, (focus) => (focus === state.chosen ? CHOSEN : OTHER));
 
 // Where a voxel (z, y, x) of the viewer's grid lies, in NIfTI's mm: right, front and head are up.
 function millimetres(at) {
@@ -44,14 +39,26 @@ function millimetres(at) {
   return [-x, -y, z];
 }
 
-function jump(focus) {
-  const row = rows[numbers.indexOf(focus)];
-  if (!row) return;
+function choose(focus) {
   state.chosen = focus;
-  for (const other of rows) other.classList.toggle("on", other === row);
-  state.planes.scene.crosshairPos = state.planes.mm2frac(millimetres(row.dataset.at.split(" ").map(Number)));
-  paintFoci();
+  for (const [k, row] of rows.entries()) row.classList.toggle("on", numbers[k] === focus);
+}
+
+function point() {
+  const row = rows[numbers.indexOf(state.chosen)];
+  if (row) state.planes.scene.crosshairPos = state.planes.mm2frac(millimetres(row.dataset.at.split(" ").map(Number)));
+  state.planes.drawScene();
   state.planes.createOnLocationChange();
+}
+
+function jump(focus) {
+  if (!numbers.includes(focus)) return;
+  choose(focus);
+  for (const [, nv] of both()) {
+    nv.volumes[FOCI].setColormapLabel(coloursOfFoci());
+    nv.updateGLVolume();
+  }
+  point();
 }
 
 function next(step) {
@@ -66,11 +73,10 @@ function moved({ mm, values }) {
   document.getElementById("space-where").textContent = `${Math.round(values[SCAN].value)} HU${focus}`;
 }
 
-function windowed(text) {
-  const [level, width] = text.split(" ").map(Number);
-  const scan = state.planes.volumes[SCAN];
-  [scan.cal_min, scan.cal_max] = [level - width / 2, level + width / 2];
-  state.planes.updateGLVolume();
+// What the darkest and the brightest grey stand for.
+function greys() {
+  const [level, width] = document.getElementById("window").value.split(" ").map(Number);
+  return [level - width / 2, level + width / 2];
 }
 
 function arrange(button) {
@@ -113,30 +119,36 @@ async function start() {
     return;
   }
   state.grid = await app.grid(place.dataset.assessment);
-  const { Niivue, NVImage, DRAG_MODE, SHOW_RENDER } = await import(place.dataset.niivue);
+  const { Niivue, NVImage, DRAG_MODE, SHOW_RENDER, SLICE_TYPE } = await import(place.dataset.niivue);
   const data = await Promise.all(NAMES.map(fetched));
-  for (const kind of ["planes", "volume"]) {
+  choose(numbers.length ? numbers[0] : 0);
+  for (const [kind, sliceType, [low, high]] of [["planes", SLICE_TYPE.MULTIPLANAR, greys()], ["volume", SLICE_TYPE.RENDER, BONE]]) {
     const nv = new Niivue({
-      isRadiologicalConvention: true, sagittalNoseLeft: true, multiplanarShowRender: SHOW_RENDER.NEVER, dragMode: DRAG_MODE.pan,
-      dragAndDropEnabled: false, crosshairColor: [1, 1, 1, 0.6], show3Dcrosshair: true, fontColor: [1, 1, 1, 1], logLevel: "error",
-      loadingText: "", sliceType: kind === "planes" ? 3 : 4,
+      sliceType, isRadiologicalConvention: true, sagittalNoseLeft: true, multiplanarShowRender: SHOW_RENDER.NEVER,
+      dragMode: DRAG_MODE.pan, dragAndDropEnabled: false, crosshairColor: [1, 1, 1, 0.6], show3Dcrosshair: true,
+      fontColor: [1, 1, 1, 1], logLevel: "error", loadingText: "",
     });
     state[kind] = nv;
     await nv.attachToCanvas(document.getElementById(`space-${kind}`));
-    for (const [k, name] of NAMES.entries()) await nv.loadFromArrayBuffer(data[k], name);
-    nv.volumes[LIVER].setColormapLabel(colours([1], () => LIVER_COLOUR));
-    nv.setOpacity(LIVER, OPAQUE[kind].liver);
-    nv.setOpacity(FOCI, OPAQUE[kind].foci);
+    if (kind === "volume") await nv.setVolumeRenderIllumination(SHINE);
+    const images = await Promise.all(NAMES.map((name, k) => NVImage.loadFromUrl({ url: name, name, buffer: data[k] })));
+    [images[SCAN].cal_min, images[SCAN].cal_max] = [low, high];
+    images[LIVER].setColormapLabel(colours([1], () => LIVER_COLOUR));
+    images[FOCI].setColormapLabel(coloursOfFoci());
+    [images[LIVER].opacity, images[FOCI].opacity] = [OPAQUE[kind].liver, OPAQUE[kind].foci];
+    // drawn once, with the last of them
+    nv.volumes = images.slice(0, FOCI);
+    nv.addVolume(images[FOCI]);
   }
-  [state.volume.volumes[SCAN].cal_min, state.volume.volumes[SCAN].cal_max] = BONE;
-  await state.volume.setVolumeRenderIllumination(0.5);
-  state.volume.setRenderAzimuthElevation(200, 10);
+  state.volume.setRenderAzimuthElevation(...FROM);
   state.planes.onLocationChange = moved;
-  windowed(document.getElementById("window").value);
-  if (numbers.length) jump(numbers[0]); else state.volume.updateGLVolume();
+  point();
   for (const button of document.querySelectorAll("button[data-layout]")) app.on(button, "click", () => arrange(button));
   for (const button of document.querySelectorAll("[data-jump]")) app.on(button, "click", () => jump(Number(button.dataset.jump)));
-  app.on(document.getElementById("window"), "change", (event) => windowed(event.target.value));
+  app.on(document.getElementById("window"), "change", () => {
+    [state.planes.volumes[SCAN].cal_min, state.planes.volumes[SCAN].cal_max] = greys();
+    state.planes.updateGLVolume();
+  });
   for (const [id, layer, name] of [["show-liver", LIVER, "liver"], ["show-foci", FOCI, "foci"]]) {
     app.on(document.getElementById(id), "change", (event) => {
       for (const [kind, nv] of both()) nv.setOpacity(layer, event.target.checked ? OPAQUE[kind][name] : 0);
