@@ -17,6 +17,7 @@ from hepacalc.server.follow_up import registration_work
 from hepacalc.server.jobs import Job, enqueue, finish
 from hepacalc.server.tables import assessments, comparison_priors, comparisons, studies
 from hepacalc.server.work import Site, Tell
+from hepacalc.server.work.storing import study_row
 
 __all__ = ["LINK", "Compare"]
 
@@ -67,17 +68,15 @@ class Compare:
             LostLease: another worker has the job.
         """
         with reading(site.engine) as connection:
-            folder = connection.execute(select(studies.c.folder).where(studies.c.id == job.study_id)).scalar()
-        if folder is None:
-            raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+            folder = study_row(connection, job.study_id)["folder"]
         place = f"comparisons/{job.id}"
         commit_folder(made / COMPARISON, site.store.study(folder) / place)
         pairs = job.payload["priors"]
         with writing(site.engine) as connection:
-            row = connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().first()
+            row = study_row(connection, job.study_id)
             ids = {one["study"] for one in pairs}
             held = set(connection.execute(select(studies.c.id).where(studies.c.id.in_(ids))).scalars())
-            if row is None or held != ids:
+            if held != ids:
                 raise NotThere("an exam of the comparison was deleted.", hint="Compare with another one.")
             assessment = job.payload["assessment"]
             values = {"id": job.id, "study_id": job.study_id, "assessment_id": assessment, "folder": place}

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from hepacalc.errors import HepacalcError
 from hepacalc.server.database import now, reading, writing
@@ -19,12 +19,24 @@ from hepacalc.server.outgoing import queue_sends
 from hepacalc.server.tables import assessments, facts, jobs, studies
 from hepacalc.server.work import Site
 
-__all__ = ["keep_assessment", "latest_facts", "mark_failed", "place_arrays", "scan_name", "study_request"]
+__all__ = ["keep_assessment", "latest_facts", "mark_failed", "place_arrays", "scan_name", "study_request", "study_row"]
 
 RESULTS, SCAN, LABELS = "results", "scan.npy", "labels.npy"
 """Names of what a job leaves in its folder: the files of an assessment, and arrays for the viewer."""
 LIVER_BIT = 0x8000
 """Of a voxel in the array of labels: it is liver; the other bits are the id of its focus."""
+
+
+def study_row(connection: Connection, study_id: str | None) -> RowMapping:
+    """Return the row of the study that a job is about.
+
+    Raises:
+        NotThere: the study was deleted meanwhile.
+    """
+    row = connection.execute(select(studies).where(studies.c.id == study_id)).mappings().first()
+    if row is None:
+        raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+    return row
 
 
 def study_request(site: Site, job: Job) -> dict[str, Any]:
@@ -34,9 +46,7 @@ def study_request(site: Site, job: Job) -> dict[str, Any]:
         NotThere: the study was deleted meanwhile.
     """
     with reading(site.engine) as connection:
-        row = connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().first()
-        if row is None:
-            raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+        row = study_row(connection, job.study_id)
         parent_id = job.payload.get("parent") or row["assessment_id"]
         parent = connection.execute(
             select(assessments.c.folder).where(assessments.c.id == parent_id, assessments.c.study_id == job.study_id)
@@ -109,9 +119,7 @@ def keep_assessment(site: Site, job: Job, made: Path, found: dict[str, Any]) -> 
         LostLease: another worker has the job.
     """
     with reading(site.engine) as connection:
-        folder = connection.execute(select(studies.c.folder).where(studies.c.id == job.study_id)).scalar()
-    if folder is None:
-        raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+        folder = study_row(connection, job.study_id)["folder"]
     place = f"{RESULTS}/{job.id}"
     place_arrays(site, made, scan_name(job.study_id or "", found["series_uid"]), job.id)
     commit_folder(made / RESULTS, site.store.study(folder) / place)
