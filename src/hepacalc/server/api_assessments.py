@@ -15,6 +15,7 @@ from hepacalc.server.database import new_id, now, reading, writing
 from hepacalc.server.days import today
 from hepacalc.server.due import close_in_registry
 from hepacalc.server.faults import Conflict, InvalidRequest, NotThere
+from hepacalc.server.follow_up import lineage
 from hepacalc.server.jobs import Work, enqueue
 from hepacalc.server.middleware import DOCUMENT_POLICY
 from hepacalc.server.stored import reasoning_of
@@ -145,14 +146,14 @@ def edit_foci(request: Request, who: Assessor, assessment_id: str, told: Edits) 
     """Confirm, rename, draw or take away foci; numbers and causes follow in a new assessment."""
     row, _ = assessment_of(request, who, assessment_id)
     study = study_of(request, who, row["study_id"])
-    if study["assessment_id"] != assessment_id:
-        raise Conflict("there is a newer assessment of this study.", hint="Load the study again.")
     edits = [edit.model_dump(exclude_none=True, mode="json") for edit in told.edits]
     with writing(site_of(request).engine) as connection:
+        if assessment_id not in lineage(connection, study["assessment_id"]):
+            raise Conflict("the foci of this study were changed meanwhile.", hint="Load the study again.")
         job = enqueue(
             connection,
             Work("edit", f"edit:{assessment_id}:{new_id()}", study_id=study["id"], user_id=who.user_id, priority=10,
-                 payload={"parent": assessment_id, "edits": edits}),
+                 payload={"parent": study["assessment_id"], "edits": edits}),
         )  # fmt: skip
     note(request, "foci.edit", study["id"])
     return {"job_id": job}

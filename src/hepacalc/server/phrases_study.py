@@ -163,6 +163,12 @@ STUDY: dict[str, tuple[str, str]] = {
     "history.kind.assess": ("Assessed", "评估"),
     "history.kind.edit": ("Corrected", "修正"),
     "history.kind.facts": ("Facts changed", "事实更改"),
+    "history.kind.weigh": ("Weighed with earlier exams", "结合既往检查更新"),
+    "weighing": (
+        "Earlier exams are being compared; the causes are weighed anew after that.",
+        "正在与既往检查比较，之后将更新病因。",
+    ),
+    "weighing.done": ("The causes were weighed with earlier exams: show them", "病因已结合既往检查更新：查看"),
     "history.kind.form": ("Answered", "答复"),
     "history.now": ("shown", "当前显示"),
     "revision": ("Revision {count}", "第{count}版"),

@@ -13,7 +13,7 @@ from hepacalc.errors import HepacalcError
 from hepacalc.server.database import now, reading, writing
 from hepacalc.server.faults import NotThere
 from hepacalc.server.files import commit_folder
-from hepacalc.server.follow_up import registration_work
+from hepacalc.server.follow_up import lineage, registration_work, weighing_work
 from hepacalc.server.jobs import Job, enqueue, finish
 from hepacalc.server.tables import assessments, comparison_priors, comparisons, studies
 from hepacalc.server.work import Site, Tell
@@ -61,7 +61,7 @@ class Compare:
         return {"days": [comparison.prior.study_date for comparison in found.comparisons]}
 
     def commit(self, site: Site, job: Job, made: Path, found: dict[str, Any]) -> None:
-        """Keep the comparison; then the registry can link the lesions.
+        """Keep the comparison; then the registry can link the lesions, and the causes are weighed with it.
 
         Raises:
             NotThere: the study, or an earlier one, was deleted meanwhile.
@@ -86,6 +86,8 @@ class Compare:
                 for k, one in enumerate(pairs)
             ])  # fmt: skip
             enqueue(connection, registration_work({**row, "assessment_id": assessment}, job.id))
+            if assessment in lineage(connection, row["assessment_id"]):
+                enqueue(connection, weighing_work(row, job.id))
             finish(connection, job, {"comparison_id": job.id})
 
     def failed(self, connection: Connection, job: Job, error: HepacalcError) -> None:

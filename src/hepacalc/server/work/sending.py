@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from hepacalc.errors import HepacalcError
 from hepacalc.server.database import now, reading, writing
+from hepacalc.server.follow_up import lineage
 from hepacalc.server.jobs import Job, finish
 from hepacalc.server.node_settings import read_node
 from hepacalc.server.tables import instances, studies
@@ -26,13 +27,13 @@ class Send:
         node = read_node(site.settings)
         with reading(site.engine) as connection:
             study = study_row(connection, job.study_id)
+            is_current = job.payload["assessment"] in lineage(connection, study["assessment_id"], ("weigh",))
             rows = connection.execute(
                 select(instances.c.path)
                 .where(instances.c.study_id == job.study_id, instances.c.modality.in_(node.send))
                 .where(instances.c.assessment_id == job.payload["assessment"])
                 .order_by(instances.c.modality, instances.c.sop_uid)
             ).scalars().all()  # fmt: skip
-        is_current = study["assessment_id"] == job.payload["assessment"]
         folder = site.store.study(study["folder"])
         paths = [str(folder / path) for path in rows] if is_current else []
         return {"node": dict(site.settings.node), "to": job.payload["to"], "paths": paths, "data": str(folder)}
