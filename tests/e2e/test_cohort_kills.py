@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from hepacalc.cohort import run
+from hepacalc.cohort import driver
 from hepacalc.cohort.ledger import LEDGER, Ledger
 from hepacalc.cohort.run import Options, run_cohort
 from hepacalc.cohort.schema import COMPARED
@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "ASSESS", "tests.cohort_fakes:assess")
-    monkeypatch.setattr(run, "WARM", "tests.cohort_fakes:ready")
+    monkeypatch.setattr(driver, "ASSESS", "tests.cohort_fakes:assess")
+    monkeypatch.setattr(driver, "WARM", "tests.cohort_fakes:ready")
 
 
 def studies(root: Path, **kinds: int) -> Path:

@@ -243,6 +243,10 @@ class Ledger:
             (status, lane, study),
         )
 
+    def later(self, study: int) -> None:
+        """Put a study back, to be looked at anew when all others are done."""
+        self.db.execute("UPDATE studies SET status='found', input_hash=NULL, attempts=attempts+1 WHERE id=?", (study,))
+
     def attempt(
         self,
         study: int,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ class _Worker:
     """One worker process and what it works on."""
 
     process: subprocess.Popen[bytes]
+    folder: str
     is_ready: bool = False
     job: Job | None = None
     since: float = field(default_factory=time.monotonic)
@@ -119,13 +122,15 @@ class LocalExecutor:
     def _start(self) -> _Worker:
         settings = dict.fromkeys(THREAD_SETTINGS, str(self._threads))
         path = os.pathsep.join(entry for entry in sys.path if entry)
+        folder = tempfile.mkdtemp(prefix="hepacalc-worker-")  # a worker may be killed in the middle of a study
         worker = _Worker(
             subprocess.Popen(
-                [sys.executable, "-m", "hepacalc.cohort.worker", self._warm],
+                [sys.executable, "-m", "hepacalc.cohort.worker", self._warm, folder],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=os.environ | settings | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"},
-            )
+                env=os.environ | settings | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore", "TMPDIR": folder},
+            ),
+            folder,
         )
         self._workers.append(worker)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
@@ -197,6 +202,7 @@ class LocalExecutor:
         self._workers.remove(worker)
         worker.process.kill()
         worker.process.wait()
+        shutil.rmtree(worker.folder, ignore_errors=True)
         for pipe in (worker.process.stdin, worker.process.stdout):
             if pipe is not None:
                 try:

@@ -8,7 +8,7 @@ from hepacalc.cohort.executor import Fault
 
 __all__ = ["CLASSES", "REPEATABLE", "Next", "class_of", "decide"]
 
-Next = Literal["fail", "again", "fewer"]
+Next = Literal["fail", "again", "fewer", "later"]
 
 CLASSES: dict[str, str] = {
     "IN": "input cannot be used",
@@ -23,13 +23,16 @@ CLASSES: dict[str, str] = {
     "RUN-02": "out of time",
     "RUN-03": "process or machine lost",
     "RUN-04": "fault of hepacalc",
+    "SRV-04": "larger than is taken",
+    "SRV-07": "DICOMweb server away",
+    "SRV-10": "DICOMweb server refuses",
 }
 """Words for a code, or for the letters before its dash."""
 
-REPEATABLE = ("OUT-01", "DEP-01", "RUN-01", "RUN-02", "RUN-03", "RUN-04")
+REPEATABLE = ("OUT-01", "DEP-01", "RUN-01", "RUN-02", "RUN-03", "RUN-04", "SRV-07", "SRV-10")
 """Codes for which another run may end differently; a bad input is never tried again unless its files change."""
 
-_TRIES = {"OUT-01": 3, "RUN-02": 2, "RUN-03": 4}
+_TRIES = {"OUT-01": 3, "RUN-02": 2, "RUN-03": 4, "SRV-07": 5}
 """Attempts, the first one included."""
 
 
@@ -48,4 +51,6 @@ def decide(fault: Fault, attempts: int, at_once: int) -> Next:
     """
     if fault.code == "RUN-01":
         return "fewer" if at_once > 1 else "fail"
+    if fault.code == "SRV-07":
+        return "later" if attempts < _TRIES[fault.code] else "fail"
     return "again" if attempts < _TRIES.get(fault.code, 1) else "fail"
