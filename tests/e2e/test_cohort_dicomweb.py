@@ -145,7 +145,7 @@ def test_a_manifest_from_the_server_is_run_to_its_end(world: World, monkeypatch:
     assert CliRunner().invoke(app, [*command, "--to", "2021-12-31"]).output.endswith("(1 studies)\n")
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    rows = list(csv.DictReader(listed.open()))
+    rows = list(csv.DictReader(listed.read_text().splitlines()))
     assert {row["study_instance_uid"] for row in rows} == {world.uids[name] for name in ("one", "two", "mixed")}
     with listed.open("a") as more:
         more.write(f"1.2.3.4,\n{world.uids['mr']},2\n")
@@ -168,7 +168,7 @@ def test_a_manifest_from_the_server_is_run_to_its_end(world: World, monkeypatch:
     assert world.token.read_text().strip().encode() not in kept
     assert "Planted" not in messages
     assert run_cohort(listed, out, options).attempted == 0, "what is done is not asked for again"
-    with pytest.raises(UsageError, match="study_instance_uid"):
+    with pytest.raises(UsageError, match="--dicomweb URL"):
         run_cohort(listed, out, Options(workers=1, threads=1))
 
 
