@@ -189,11 +189,11 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write one page: who was assessed, prevalence with intervals, what was found, quality, failures."""
-    from hepacalc.cohort.options import last_command
+    from hepacalc.cohort.options import told_by_ledger
     from hepacalc.cohort.report import write_cohort_report
 
     target = path or out / "report.html"
-    write_cohort_report(out, target, command=last_command(out), language=language)
+    write_cohort_report(out, target, command=told_by_ledger(out, "command"), language=language)
     write_line(f"Report: {target}")
 
 

@@ -12,7 +12,10 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs fastapi (pip install 'hepacalc[server]')")
 
+from benchmarks.cohort_studies import make_cohort
 from pydicom.uid import generate_uid
+from tests.e2e.test_orthanc import Server as Orthanc
+from tests.e2e.test_orthanc import server as orthanc  # noqa: F401
 from typer.testing import CliRunner
 
 import node_scenes as scenes
@@ -23,6 +26,7 @@ from hepacalc.cohort.options import Options
 from hepacalc.cohort.run import run_cohort
 from hepacalc.cohort.tables import read_tables
 from hepacalc.errors import HepacalcError, SeriesNotFound, StudyNotFound, UnsupportedModality, UsageError
+from hepacalc.server.archives import store_files
 from hepacalc.server.faults import PeerRefused, TooLarge, Unavailable
 from hepacalc.server.jobs import claim
 from hepacalc.server.receive import receive
@@ -186,6 +190,28 @@ def test_a_server_that_is_away_is_waited_for(world: World, monkeypatch: pytest.M
     os.link(world.token, token)
     again = run_cohort(tmp_path / "studies.csv", tmp_path / "out", Options(**_given(options), again=("SRV-07",)))
     assert again.counts == {"done": 1}
+
+
+@pytest.mark.slow
+def test_studies_on_orthanc_give_what_they_give_on_disk(orthanc: Orthanc, tmp_path: Path):  # noqa: F811
+    make_cohort(tmp_path / "in", 1, patients=1, broken=0)
+    (folder,) = (tmp_path / "in").glob("*/*")
+    url = f"{orthanc.http}/dicom-web"
+    remote = dicomweb.remote_of(url)
+    store_files(remote, sorted(folder.iterdir()), timeout_s=60)
+    (one,) = dicomweb.list_studies(remote, modality="CT", first="20150101", last="")
+    (tmp_path / "studies.csv").write_text(f"study_instance_uid,images\n{one.study_uid},{one.images}\n1.2.3,\n")
+    found = run_cohort(tmp_path / "studies.csv", tmp_path / "web", Options(workers=1, dicomweb=url))
+    assert found.counts == {"done": 1, "failed": 1}
+    assert found.failures == [("IN-01", "StudyNotFound", 1)]
+    run_cohort(tmp_path / "in", tmp_path / "disk", Options(workers=1))
+    query = "SELECT * EXCLUDE (study_key) FROM lesions ORDER BY lesion_id"
+    with read_tables(tmp_path / "web") as web, read_tables(tmp_path / "disk") as disk:
+        lesions = web.execute(query).fetchall()
+        assert lesions
+        assert lesions == disk.execute(query).fetchall()
+        about = "SELECT study_uid, age_years, sex, year, calcifications FROM studies"
+        assert web.execute(about).fetchall() == disk.execute(about).fetchall()
 
 
 def _given(options: Options) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from dataclasses import Field, fields
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from hepacalc.cli_cohort import cohort
 from hepacalc.cohort.agree import agree, as_json, dice_of_lesions
 from hepacalc.cohort.export import LEFT_OUT, export_tables
 from hepacalc.cohort.ledger import LEDGER, Ledger
-from hepacalc.cohort.options import Options, command_of, last_command
+from hepacalc.cohort.options import Options, command_of, told_by_ledger
 from hepacalc.cohort.patients import Patients
 from hepacalc.cohort.report import _groups, _named, cohort_numbers, render_cohort, write_cohort_report
 from hepacalc.cohort.rows import rows_of
 from hepacalc.cohort.sample import sample_csv, sample_studies
 from hepacalc.cohort.schema import COMPARED, TABLES, tables_markdown
+from hepacalc.cohort.store import open_store
 from hepacalc.cohort.tables import read_tables
+from hepacalc.cohort.work import _write as write_result
 from hepacalc.errors import LedgerError, UsageError
 from hepacalc.report.language import speaking
 from hepacalc.report.schema import document
@@ -152,10 +155,10 @@ def test_the_command_to_repeat_has_every_option(out: Path, tmp_path: Path):
     assert flags <= given
     every = Options(**{f.name: _other(f) for f in fields(Options)})
     assert {w for w in shlex.split(command_of(Path("in"), Path("out"), every)) if w.startswith("--")} <= given
-    assert last_command(tmp_path) == ""
+    assert told_by_ledger(tmp_path, "command") == ""
     with Ledger(out / LEDGER) as ledger:
         ledger.set_meta("command", wanted)
-    assert last_command(out) == wanted
+    assert told_by_ledger(out, "command") == wanted
 
 
 def _other(one: Field[object]) -> object:
@@ -226,6 +229,18 @@ def test_runs_and_readers_agree(out: Path, tmp_path: Path, docs: list[dict[str, 
         reader.write_text(text, "utf-8")
         with pytest.raises(UsageError):
             agree(out, reader)
+
+
+def test_masks_are_compared_where_the_run_kept_them(out: Path, tmp_path: Path):
+    pytest.importorskip("fsspec")
+    copy = shutil.copytree(out, tmp_path / "out")
+    place = f"memory://{tmp_path.name}"
+    with Ledger(copy / LEDGER) as ledger:
+        ledger.set_meta("store", place)
+    write_result(make_example(), open_store(place), f"{1:040x}", {"liver": "v"}, masks=True)
+    found = agree(copy, copy)
+    assert (found.compared_masks, set(found.dice)) == (1, {1.0})
+    assert agree(out, out).compared_masks == 0, "nothing is stored there"
 
 
 def test_dice_of_lesions():

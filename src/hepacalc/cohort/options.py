@@ -15,7 +15,7 @@ from typing import Any
 from hepacalc.cohort.ledger import LEDGER, Ledger
 from hepacalc.errors import UsageError
 
-__all__ = ["Options", "as_run_before", "command_of", "hash_of", "last_command"]
+__all__ = ["Options", "as_run_before", "command_of", "hash_of", "told_by_ledger"]
 
 _FLAGS = {"seconds": "--time-limit", "memory_mb": "--memory-limit"}
 
@@ -76,14 +76,14 @@ def command_of(root: Path, out: Path, options: Options) -> str:
     return shlex.join(words)
 
 
-def last_command(folder: Path) -> str:
-    """Return the command line of the last run of a cohort; empty where no ledger tells."""
+def told_by_ledger(folder: Path, name: str) -> str:
+    """Return what the ledger of a cohort keeps as ``command`` or ``store``; empty where it does not tell."""
     try:
         held = sqlite3.connect(f"{(folder / LEDGER).absolute().as_uri()}?mode=ro", uri=True)
     except sqlite3.OperationalError:
         return ""
     try:
-        row = held.execute("SELECT value FROM meta WHERE name='command'").fetchone()
+        row = held.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
     except sqlite3.DatabaseError:
         return ""
     finally:

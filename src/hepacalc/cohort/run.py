@@ -78,6 +78,7 @@ def run_cohort(
         ledger.begin(versions.all, again=options.again)
         if patients.is_there:
             _reopen_changed(ledger, patients)
+        ledger.set_meta("store", options.store or "")
         place = options.store or str((out / "studies").absolute())
         driver = Driver(ledger, patients, options, versions, today, None if root is None else root_of(root), place)
         attempted = driver.run(progress or (lambda _done, _all, _failed: None))
