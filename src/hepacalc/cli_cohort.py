@@ -234,6 +234,8 @@ def agree(
         middle = f"median {median(found.dice):.3f}, least {min(found.dice):.3f}" if found.dice else "none"
         write_line(f"Dice of {len(found.dice)} pairs of lesions in {found.compared_masks} studies: {middle}; "
                    f"without partner {found.unmatched_first} in A, {found.unmatched_second} in B")  # fmt: skip
+    elif masks and first.is_dir() and second.is_dir():
+        write_line("Dice: no study has its masks stored in both.")
 
 
 @cohort.command()

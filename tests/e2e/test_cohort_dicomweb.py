@@ -48,7 +48,7 @@ class World:
         return dicomweb.remote_of(self.url, self.token)
 
 
-def file_study(site: Site, paths: list[Path]) -> None:
+def file_studies(site: Site, paths: list[Path]) -> None:
     with receive(site.engine, site.settings, source="api", user_id=None, team="") as upload:
         for path in paths:
             upload.add([path.read_bytes()])
@@ -62,12 +62,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("archive")
     site = open_site(scenes.settings_of(folder / "data"))
     uids = {name: generate_uid() for name in ("one", "two", "mixed", "series", "mr")}
-    file_study(site, scenes.study(folder / "one", 3, StudyInstanceUID=uids["one"], PatientAge="061Y"))
-    file_study(site, scenes.study(folder / "two", 5, StudyInstanceUID=uids["two"], StudyDate="20200101"))
     mixed = {"StudyInstanceUID": uids["mixed"]}
-    ct = scenes.study(folder / "mixed", 2, **mixed, SeriesInstanceUID=uids["series"])
-    file_study(site, ct + scenes.study(folder / "mixed2", 4, **mixed, Modality="MR", SOPClassUID=MR))
-    file_study(site, scenes.study(folder / "mr", 2, StudyInstanceUID=uids["mr"], Modality="MR", SOPClassUID=MR))
+    paths = [
+        *scenes.study(folder / "one", 3, StudyInstanceUID=uids["one"], PatientAge="061Y"),
+        *scenes.study(folder / "two", 5, StudyInstanceUID=uids["two"], StudyDate="20200101"),
+        *scenes.study(folder / "ct", 2, **mixed, SeriesInstanceUID=uids["series"]),
+        *scenes.study(folder / "other", 4, **mixed, Modality="MR", SOPClassUID=MR),
+        *scenes.study(folder / "mr", 2, StudyInstanceUID=uids["mr"], Modality="MR", SOPClassUID=MR),
+    ]
+    file_studies(site, paths)
     token = folder / "token"
     token.write_text(scenes.token_of(site, "dicomweb") + "\n")
     with scenes.served(site) as url:

@@ -101,11 +101,12 @@ def test_workers_end_when_the_driver_is_killed(tmp_path: Path):
         "e.submit(Job(1, 'tests.cohort_fakes:nap', 100.0, 200, 4000)); print(e._workers[0].process.pid, flush=True);"
         "e.ended(100)"
     )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "TMPDIR": str(tmp_path)}
     driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT, env=environment)
     assert driver.stdout is not None
     worker = int(driver.stdout.readline())
     time.sleep(1.0)
+    assert len(list(tmp_path.iterdir())) == 1, "its folder for temporary files"
     driver.kill()
     driver.wait()
     driver.stdout.close()
@@ -116,6 +117,7 @@ def test_workers_end_when_the_driver_is_killed(tmp_path: Path):
         time.sleep(0.1)
     else:
         assert not Path(f"/proc/{worker}").exists()
+    assert list(tmp_path.iterdir()) == [], "nothing of a study is left behind"
 
 
 def test_new_and_changed_studies_only(tmp_path: Path, fakes: None):

@@ -79,7 +79,7 @@ COHORT_PHRASES: dict[str, str] = {
     "cohort.limit-persons": "They count studies, not persons: who was scanned twice counts twice.",
     "cohort.limit-small": "A focus smaller than a scan can show is not found. Smallest that these scans show, solid "
     "and 250 HU above liver: {smallest}.",
-    "cohort.smallest": "median {median} mm (5-95 %: {low}-{high} mm)",
+    "cohort.smallest": "median {median} mm (5th to 95th percentile {low}-{high} mm)",
     "cohort.limit-contrast": "{count} studies have contrast medium, in which calcium is never certain and small foci "
     "drown: compare groups of the same phase.",
     "cohort.limit-cut": "{count} livers are cut at an edge of the scan.",
