@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,9 +13,11 @@ import duckdb
 import pytest
 
 from hepacalc.cohort import driver
+from hepacalc.cohort.executor import Job, make_executor
 from hepacalc.cohort.ledger import LEDGER, Ledger
 from hepacalc.cohort.run import Options, run_cohort
 from hepacalc.cohort.schema import COMPARED
+from hepacalc.cohort.scratch import PREFIX, sweep
 from hepacalc.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,6 +96,23 @@ def test_driver_killed_in_the_middle(tmp_path: Path, fakes: None):
     assert not twice, "what was done stays done"
     rows = table(tmp_path / "out", "SELECT source, count(*) FROM runs WHERE status='done' GROUP BY 1")
     assert sorted(count for _, count in rows) == [1] * 24
+
+
+def test_what_a_killed_machine_left_behind_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, other = tmp_path / f"{PREFIX}left", tmp_path / "other"
+    for folder in (left, other):
+        folder.mkdir()
+        (folder / "000001.dcm").write_bytes(b"a scan")
+    executor = make_executor("local", workers=1, threads=1)
+    assert (left.exists(), other.exists()) == (False, True)
+    executor.submit(Job(1, "tests.cohort_fakes:nap", 60.0, 200.0, 4000.0))
+    used = set(tmp_path.iterdir()) - {other}
+    assert len(used) == 1
+    sweep()
+    assert set(tmp_path.iterdir()) - {other} == used, "a worker that lives keeps its own"
+    executor.close()
+    assert list(tmp_path.iterdir()) == [other]
 
 
 def test_workers_end_when_the_driver_is_killed(tmp_path: Path):
