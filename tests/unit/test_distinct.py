@@ -35,6 +35,18 @@ def test_a_skin_around_a_brighter_part_is_joined_to_it() -> None:
     assert (found[0].peak, found[0].peak_hu) == ((2, 2, 2), 600)
 
 
+def test_a_faint_skin_is_joined_and_a_faint_neighbour_is_not() -> None:
+    part = block((2, 2, 2), (5, 5, 5), 500)
+    skin = np.ones((5, 5, 5), bool)
+    skin[1:4, 1:4, 1:4] = False
+    # thick slices leave what lies around a peak below half of it: here a third of its height
+    around = replace(block((1, 1, 1), (6, 6, 6), 200), region=skin)
+    assert len(distinct([part, around])) == 1
+    assert len(distinct([replace(part, peak_hu=1500), around])) == 2
+    long = block((2, 2, 5), (5, 5, 40), 200)
+    assert len(distinct([part, long])) == 2
+
+
 def test_a_focus_beside_a_rib_is_no_part_of_the_rib() -> None:
     rib, focus = block((0, 0, 0), (9, 9, 4), 700), block((4, 4, 4), (6, 6, 6), 500)
     outside = replace(rib, inside=0.1)

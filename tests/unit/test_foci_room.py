@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 
@@ -80,6 +81,28 @@ def test_a_focus_no_brighter_than_blood_is_not_calcium_on_an_enhanced_scan() -> 
     add_ball(hu, geometry, middle(geometry), 7, 55)
     result = run(as_volume(hu, geometry), as_liver(mask, geometry), PORTAL)
     assert all(f.kind != "calcification" for f in result.foci)
+
+
+@pytest.mark.parametrize(("taken_in", "kind"), [(10, "vessel"), (12, "indeterminate")])
+def test_a_vena_cava_in_the_mask_is_no_calcium_though_brighter_than_the_aorta(taken_in: int, kind: str) -> None:
+    phase = replace(PORTAL, vessel_hu=Measured(200.0, "HU", 190.0, 210.0, "test"))
+    hu, mask, geometry = block_liver(seed=3, liver_hu=100.0, background=60.0)
+    z, y, x = np.indices(hu.shape)
+    at = [m / d for m, d in zip(middle(geometry), geometry.spacing_mm, strict=True)]
+    at[1] += 30  # where the liver is narrower than its box: what lies far outside of that is not looked at
+    edge = int(np.flatnonzero(mask[int(at[0]), int(at[1])])[-1])
+    across = np.hypot((x - edge - 13) * geometry.spacing_mm[2], (y - at[1]) * geometry.spacing_mm[1])
+    cava = (across <= 12.0) & (np.abs(z - at[0]) <= 8)
+    hu[cava] = 250.0 + np.random.default_rng(3).normal(size=int(cava.sum())) * 8.0
+    found = run(as_volume(hu, geometry), as_liver(mask | (cava & (x <= edge + taken_in)), geometry), phase).foci
+    assert {f.kind for f in found} == {kind}
+
+
+def test_as_bright_but_all_in_the_liver_is_no_vena_cava() -> None:
+    phase = replace(PORTAL, vessel_hu=Measured(200.0, "HU", 190.0, 210.0, "test"))
+    hu, mask, geometry = block_liver(seed=3, liver_hu=100.0)
+    add_ball(hu, geometry, middle(geometry), 14, 200)
+    assert run(as_volume(hu, geometry), as_liver(mask, geometry), phase).foci[0].kind == "calcification"
 
 
 def test_metal_is_metal_and_has_no_mass() -> None:

@@ -193,10 +193,11 @@ def _on_contrast(signs: Signs, blood: Blood) -> Verdict:
     reasons.append("contrast medium is in the scan, so calcium is not certain")
     mimic = ["enhanced vessel", *_edge_doubts(signs)]
     if signs.is_pool:
-        return Verdict(
-            "vessel", "probable", 0.1, ("enhanced vessel",),
-            (*reasons, "it goes on outside the liver as a large, even body as bright: vena cava or heart"),
-        )  # fmt: skip
+        reasons.append("it goes on outside the liver as a large, even body as bright: vena cava or heart")
+        if signs.leaves_liver:
+            return Verdict("vessel", "probable", 0.1, ("enhanced vessel",), tuple(reasons))
+        # so much of it lies in the liver that it might be something else
+        return Verdict("indeterminate", "possible", 0.3, tuple(mimic), tuple(reasons))
     if signs.core_hu > top + signs.margin_hu and signs.significance >= 6.5:
         if _may_be_chest_wall(signs, mimic):
             reasons.append("at the edge of the liver and of what can be followed: it may belong to the chest wall")

@@ -132,10 +132,10 @@ def _true_height(scene: Scene, window: Window, total: float) -> float:
 
 
 def _beyond_liver(scene: Scene, candidate: Candidate, blood: Blood) -> tuple[bool, bool]:
-    """Return whether a bright structure at the liver's edge is the tip of a larger one outside, and if that is blood.
+    """Return whether a bright structure at the liver's edge is the tip of a larger one outside, and if blood goes on.
 
-    A larger one: rib, cartilage, bowel, vena cava, heart. Blood: large, as bright as the tip, no brighter than blood
-    can be in this scan, and even (bone and bowel are not).
+    A larger one: rib, cartilage, bowel, vena cava, heart. Blood: much of it outside, as bright as the tip, no brighter
+    than blood can be in this scan, and even (bone and bowel are not).
     """
     if candidate.depth_mm > 9.0 and candidate.inside > 0.5:
         return False, False
@@ -155,9 +155,8 @@ def _beyond_liver(scene: Scene, candidate: Candidate, blood: Blood) -> tuple[boo
     outside = float((part & ~liver).sum()) * scene.voxel_mm3
     within = float((part & liver).sum()) * scene.voxel_mm3
     own = float(candidate.region.sum()) * scene.voxel_mm3
-    if outside <= max(1.2 * within, 0.8 * own, 60.0):
-        return False, False
-    return True, outside >= POOL_MM3 and _is_blood(scene, smooth, part & ~liver, core_hu(scene, candidate), blood)
+    leaves = outside > max(1.2 * within, 0.8 * own, 60.0)
+    return leaves, outside >= POOL_MM3 and _is_blood(scene, smooth, part & ~liver, core_hu(scene, candidate), blood)
 
 
 def _is_blood(scene: Scene, smooth: F32, part: Mask, core: float, blood: Blood) -> bool:

@@ -66,6 +66,8 @@ def get_labels(request: Request, who: Reader, assessment_id: str, plane: Plane, 
 def get_volume(request: Request, who: Reader, assessment_id: str, name: VolumeName) -> Response:
     """Liver, foci and 3 cm around them as NIfTI, all three on one grid: HU, mask of the liver, ids of the foci."""
     row, folder = assessment_of(request, who, assessment_id)
+    if name == "scan.nii":
+        note(request, "scan.view", row["study_id"])
     scan, labels = map(_array, _arrays(request, row))
     told = read_json(folder / "view.json")
     box = _box(_arrays(request, row)[1], tuple(told["spacing_mm"]))
