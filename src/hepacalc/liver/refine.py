@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from hepacalc.foci.blocks import distance_within
 from hepacalc.foci.median import median_filter
+from hepacalc.liver.walker import random_walker
 
 __all__ = ["Refined", "largest_component", "main_part", "refine", "robust_mean_sd"]
 
@@ -108,7 +109,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     prior[bone] = 0.002
 
     free = (depth > -12) & (depth < 10)
-    field = _random_walker(smooth, prior, free, (depth >= 10).astype(np.float32), sigma=max(8.0, sd))
+    field = random_walker(smooth, prior, free, (depth >= 10).astype(np.float32), sigma=max(8.0, sd))
     mask = ~bone & _tidy((field > 0.5) & ~bone, fat | bone, start & (bright | ~fat) & ~bone, bright, step_mm)
     change = float(mask.sum()) / float(start.sum())
     if abs(change - 1) > largest_change:
@@ -271,69 +272,6 @@ def _log_ratio(smooth: F32, depth: F32, core: Mask, mean: float, sd: float) -> t
     table = np.clip(np.log(liver / other), -4.0, 2.5)
     index = np.clip(((smooth - RANGE_HU[0]) / BIN_HU).astype(np.int32), 0, len(table) - 1)
     return table[index].astype(np.float32), contrast
-
-
-def _random_walker(smooth: F32, prior: F32, free: Mask, fixed: F32, *, sigma: float, strength: float = 0.04) -> F32:
-    """Solve (L + strength I) x = strength prior on the free voxels, x given elsewhere; Jacobi-preconditioned CG."""
-    shape = smooth.shape
-    number = np.full(shape, -1, np.int32)
-    index = np.flatnonzero(free.ravel())
-    number.ravel()[index] = np.arange(len(index))
-    flat_hu, flat_fixed = smooth.ravel(), fixed.ravel()
-    diagonal = np.full(len(index), strength, np.float32)
-    right = strength * prior.ravel()[index]
-    pairs: list[tuple[NDArray[np.int32], NDArray[np.int32], F32]] = []
-    strides = (shape[1] * shape[2], shape[2], 1)
-    where = np.unravel_index(index, shape)
-    for axis, stride in enumerate(strides):
-        for sign in (1, -1):
-            ok = where[axis] < shape[axis] - 1 if sign > 0 else where[axis] > 0
-            me = np.flatnonzero(ok).astype(np.int32)
-            neighbour = index[me] + sign * stride
-            difference = (flat_hu[index[me]] - flat_hu[neighbour]) / sigma
-            weight = (np.exp(-(difference**2) / 2) + 0.001).astype(np.float32)
-            diagonal[me] += weight
-            other = number.ravel()[neighbour]
-            boundary = other < 0
-            np.add.at(right, me[boundary], weight[boundary] * flat_fixed[neighbour[boundary]])
-            if sign > 0:
-                inner = ~boundary
-                pairs.append((me[inner], other[inner], weight[inner]))
-    solution = _conjugate_gradient(diagonal, pairs, right, prior.ravel()[index].copy())
-    out = fixed.copy()
-    out.ravel()[index] = solution
-    return out
-
-
-def _conjugate_gradient(
-    diagonal: F32, pairs: list[tuple[NDArray[np.int32], NDArray[np.int32], F32]], right: F32, x: F32, steps: int = 60
-) -> F32:
-    """Solve the symmetric system with ``diagonal`` and off-diagonal ``-weight`` between ``pairs``."""
-    from scipy.sparse import coo_matrix
-
-    rows = np.concatenate([p[0] for p in pairs])
-    cols = np.concatenate([p[1] for p in pairs])
-    data = -np.concatenate([p[2] for p in pairs])
-    n = len(diagonal)
-    upper = coo_matrix((data, (rows, cols)), shape=(n, n)).tocsr()
-    matrix = (upper + upper.T).tocsr()
-    residual = right - (matrix @ x + diagonal * x)
-    z = residual / diagonal
-    direction = z.copy()
-    rz = float(residual @ z)
-    first = rz
-    for _ in range(steps):
-        step = matrix @ direction + diagonal * direction
-        alpha = rz / (float(direction @ step) + 1e-20)
-        x += alpha * direction
-        residual -= alpha * step
-        z = residual / diagonal
-        new = float(residual @ z)
-        if new < 1e-8 * first:
-            break
-        direction = z + (new / (rz + 1e-30)) * direction
-        rz = new
-    return x
 
 
 def _tidy(mask: Mask, fat: Mask, regain: Mask, bright: Mask, step_mm: float) -> Mask:
