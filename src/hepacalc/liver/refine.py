@@ -31,7 +31,10 @@ BIN_HU = 4.0
 RANGE_HU = (-200.0, 300.0)
 SURROUNDED = 0.6
 SURROUNDED_SMALL = 0.35
+SURROUNDED_PIECE = 0.5
 SMALL_MM3 = 8000.0
+DENSER_HU = (0.0, 80.0, 180.0)
+BRIGHT_AROUND = 0.25
 LEAST_FLUID_ML = 5.0
 LARGE_FLUID_ML = 30.0
 LAYER_MM = 20.0
@@ -76,7 +79,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     start = main_part(probability > 0.5, step_mm)
     if not start.any():
         return Refined(start, True, 1.0, 0.0)
-    dense = _embedded_dense(hu, start, step_mm)
+    dense, alone = _embedded_dense(hu, start, step_mm)
     start = _filled(start | dense)
     with ThreadPoolExecutor(2) as pool:
         # SciPy lets go of the interpreter: the second core smooths while the first measures distances
@@ -87,9 +90,8 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     if fluid.any():
         start = main_part(start & ~fluid, step_mm)
         inside = _depth_inside(start)
-    inside_mm = (inside - 0.5) * step_mm
-    outside_mm = (distance_within(start, (1.0, 1.0, 1.0), FAR_MM / step_mm) - 0.5) * step_mm
-    depth = np.where(start, inside_mm, -outside_mm).astype(np.float32)
+    depth = _signed_mm(start, inside, step_mm)
+    del inside
 
     core = depth > 8
     if core.sum() < 500:
@@ -100,11 +102,11 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     ratio[start] = np.maximum(ratio[start], -1.0)
     fat = smooth < min(mean - 90.0, 0.0)
     fat |= smooth < -30.0
-    logit = np.log(np.clip(probability, 1e-3, 1 - 1e-3) / (1 - np.clip(probability, 1e-3, 1 - 1e-3)))
-    prior = expit(ratio + depth / 5.0 + 0.6 * logit).astype(np.float32)
+    prior = _prior(ratio, depth, probability)
+    del ratio
     prior[fat | ((probability < 0.02) & (depth < -6))] = 0.002
     bone = _bone(hu, depth, mean, step_mm) & ~dense
-    bright = _bright_parts((hu > mean + max(4 * sd, 50.0)) & ~bone, depth, step_mm)
+    bright = alone | _bright_parts((hu > mean + max(4 * sd, 50.0)) & ~bone, depth, step_mm)
     prior[bright] = 0.998
     prior[bone] = 0.002
 
@@ -117,6 +119,27 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
         return Refined(main_part(kept, step_mm), True, change, contrast)
     field[fluid & ~mask] = 0
     return Refined(mask, False, change, contrast, field)
+
+
+def _signed_mm(start: Mask, inside: F32, step_mm: float) -> F32:
+    """Return the distance from the edge of a mask in mm, positive inside, from the depth inside in voxels."""
+    depth = distance_within(start, (1.0, 1.0, 1.0), FAR_MM / step_mm)
+    np.negative(depth, out=depth)
+    depth += np.float32(0.5)
+    depth[start] = inside[start] - np.float32(0.5)
+    depth *= np.float32(step_mm)
+    return depth
+
+
+def _prior(ratio: F32, depth: F32, probability: F32) -> F32:
+    """Return how likely liver is by grey value, place and network together."""
+    sure = np.clip(probability, 1e-3, 1 - 1e-3)
+    total = sure / (1 - sure)
+    np.log(total, out=total)
+    total *= np.float32(0.6)
+    total += ratio
+    total += depth / np.float32(5.0)
+    return np.asarray(expit(total, out=total))
 
 
 def _depth_inside(mask: Mask) -> F32:
@@ -192,29 +215,42 @@ def _layer_of_fluid(smooth: F32, start: Mask, depth_mm: F32, step_mm: float) -> 
     return np.asarray(foreign[labels])
 
 
-def _embedded_dense(hu: F32, start: Mask, step_mm: float) -> Mask:
-    """Return dense things that liver surrounds: the network often leaves a hole for a large calcification.
+def _embedded_dense(hu: F32, start: Mask, step_mm: float) -> tuple[Mask, Mask]:
+    """Return dense things that liver surrounds, and those of them that stand alone.
 
-    Counted is how much of the 4 mm around a thing is liver: nearly all around a focus, about half along a plaque of the
-    capsule, little around a rib, which the abdominal wall keeps away.
+    The network often leaves a hole for a large calcification. Counted is how much of the 4 mm around a thing is liver:
+    nearly all around a focus, about half along a plaque of the capsule, little around a rib, which the abdominal wall
+    keeps away. A plaque may touch spine or kidney: what is no part of the liver is looked at again at higher CT numbers,
+    where it falls apart. A thing stands alone when little around it is bright, as there is around a piece of bone.
     """
     mean, _ = robust_mean_sd(hu[start])
-    dense = hu > max(mean + 110.0, 180.0)
+    least = max(mean + 110.0, 180.0)
+    dense = hu > least
     near = ndimage.binary_dilation(start, iterations=2)
-    labels, _ = ndimage.label(dense, np.ones((3, 3, 3)))
-    out = np.zeros(start.shape, bool)
+    out, alone = np.zeros((2, *start.shape), bool)
     reach = max(round(4.0 / step_mm), 1)
-    touching = np.unique(labels[near])
-    boxes = ndimage.find_objects(labels)
-    for k in touching[touching > 0]:
-        box = tuple(slice(max(s.start - reach, 0), s.stop + reach) for s in boxes[k - 1])
-        thing = labels[box] == k
-        shell = ndimage.binary_dilation(thing, iterations=reach) & ~dense[box]
-        share = float(start[box][shell].mean()) if shell.any() else 0.0
-        small = thing.sum() * step_mm**3 < SMALL_MM3
-        if share > (SURROUNDED_SMALL if small else SURROUNDED):
-            out[box] |= thing
-    return out
+    for more in DENSER_HU:
+        labels, _ = ndimage.label((hu > least + more) & ~out, np.ones((3, 3, 3)))
+        touching = np.unique(labels[near])
+        boxes = ndimage.find_objects(labels)
+        for k in touching[touching > 0]:
+            box = tuple(slice(max(s.start - reach - 1, 0), s.stop + reach + 1) for s in boxes[k - 1])
+            thing = labels[box] == k
+            small = thing.sum() * step_mm**3 < SMALL_MM3
+            if more:
+                # with the rim that is less dense, which averaging makes
+                thing = ndimage.binary_dilation(thing) & dense[box]
+            shell = ndimage.binary_dilation(thing, iterations=reach) & ~thing
+            around = shell & ~dense[box]
+            enough = SURROUNDED if not small else SURROUNDED_PIECE if more else SURROUNDED_SMALL
+            if not around.any() or float(start[box][around].mean()) <= enough:
+                continue
+            is_alone = float((hu[box][shell] > mean + 50.0).mean()) < BRIGHT_AROUND
+            if is_alone or not more:
+                out[box] |= thing
+            if is_alone:
+                alone[box] |= thing
+    return out, alone
 
 
 def _bone(hu: F32, depth: F32, mean: float, step_mm: float) -> Mask:
