@@ -110,7 +110,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     prior[bright] = 0.998
     prior[bone] = 0.002
 
-    free = (depth > -12) & (depth < 10)
+    free = (depth > -16) & (depth < 10)
     field = random_walker(smooth, prior, free, (depth >= 10).astype(np.float32), sigma=max(8.0, sd))
     mask = ~bone & _tidy((field > 0.5) & ~bone, fat | bone, start & (bright | ~fat) & ~bone, bright, step_mm)
     change = float(mask.sum()) / float(start.sum())
@@ -136,9 +136,9 @@ def _prior(ratio: F32, depth: F32, probability: F32) -> F32:
     sure = np.clip(probability, 1e-3, 1 - 1e-3)
     total = sure / (1 - sure)
     np.log(total, out=total)
-    total *= np.float32(0.6)
+    total *= np.float32(0.5)
     total += ratio
-    total += depth / np.float32(5.0)
+    total += depth / np.float32(6.0)
     return np.asarray(expit(total, out=total))
 
 
@@ -220,8 +220,8 @@ def _embedded_dense(hu: F32, start: Mask, step_mm: float) -> tuple[Mask, Mask]:
 
     The network often leaves a hole for a large calcification. Counted is how much of the 4 mm around a thing is liver:
     nearly all around a focus, about half along a plaque of the capsule, little around a rib, which the abdominal wall
-    keeps away. A plaque may touch spine or kidney: what is no part of the liver is looked at again at higher CT numbers,
-    where it falls apart. A thing stands alone when little around it is bright, as there is around a piece of bone.
+    keeps away. A plaque may touch spine or kidney: what is no part of the liver is looked at again at higher CT
+    numbers, where it falls apart. A thing stands alone when little around it is bright, as much is around bone.
     """
     mean, _ = robust_mean_sd(hu[start])
     least = max(mean + 110.0, 180.0)

@@ -1,4 +1,4 @@
-"""A random walker with priors on a grid: every free voxel's chance to end in the liver, from its likeness to neighbours.
+"""A random walker with priors on a grid: the chance of every free voxel to be liver, from its likeness to neighbours.
 
 Reference: Grady 2005, Multilabel random walker image segmentation using prior models, CVPR.
 """
