@@ -40,7 +40,8 @@ LARGE_FLUID_ML = 30.0
 LAYER_MM = 20.0
 GAP_MM = 24.0
 FAR_MM = 28.0
-"""Distances outside of the network's mask are told up to this; nothing asks for more."""
+DEEP_MM = 30.0
+"""Distances outside and inside of the network's mask are told up to these; nothing asks for more."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,12 +85,12 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     with ThreadPoolExecutor(2) as pool:
         # SciPy lets go of the interpreter: the second core smooths while the first measures distances
         smoothed = pool.submit(median_filter, np.clip(hu, *RANGE_HU).astype(np.int16), (3, 3, 3))
-        inside = _depth_inside(start)
+        inside = _depth_inside(start, DEEP_MM / step_mm)
         smooth = smoothed.result().astype(np.float32)
     fluid = _layer_of_fluid(smooth, start, inside * step_mm, step_mm)
     if fluid.any():
         start = main_part(start & ~fluid, step_mm)
-        inside = _depth_inside(start)
+        inside = _depth_inside(start, DEEP_MM / step_mm)
     depth = _signed_mm(start, inside, step_mm)
     del inside
 
@@ -142,14 +143,17 @@ def _prior(ratio: F32, depth: F32, probability: F32) -> F32:
     return np.asarray(expit(total, out=total))
 
 
-def _depth_inside(mask: Mask) -> F32:
-    """Return the distance to the nearest voxel outside in voxels; beyond the array nothing is known to be outside."""
+def _depth_inside(mask: Mask, reach: float) -> F32:
+    """Return the distance to the nearest voxel outside in voxels, at most ``reach``.
+
+    Beyond the array nothing is known to be outside.
+    """
     out = np.zeros(mask.shape, np.float32)
     box = tuple(
         slice(max(s.start - 1, 0), min(s.stop + 1, n))
         for s, n in zip(ndimage.find_objects(mask.view(np.int8))[0], mask.shape, strict=True)
     )
-    out[box] = ndimage.distance_transform_edt(mask[box])
+    np.minimum(distance_within(~mask[box], (1.0, 1.0, 1.0), reach), np.float32(reach), out=out[box])
     return out
 
 
