@@ -25,7 +25,7 @@ docs:
 	@scripts/docs
 
 release:
-	@scripts/release_check --extras --citation
+	@scripts/release_check --extras --citation --niivue
 
 clean:
 	rm -rf .venv .venv-bare demo bench-out docs-out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hepacalc.cohort import run
+from hepacalc.cohort import driver, run
 from hepacalc.cohort.executor import Executor, Job, Outcome
 from hepacalc.cohort.ledger import Source
 from hepacalc.cohort.worker import resident_mb
@@ -42,7 +42,7 @@ class Instant:
 
     def submit(self, job: Job) -> None:
         value: dict[str, Any]
-        if job.work == run.PROBE:
+        if job.work == driver.PROBE:
             told = {"study_uid": f"2.25.{job.id}", "age_years": 50.0, "sex": "female", "files": 300, "bytes": 10**8}
             value = told | {"input_hash": f"{job.id * 2654435761 % 2**64:040x}"}
         else:
@@ -84,8 +84,8 @@ def measure(count: int) -> dict[str, float]:
     def instant(*_: object, **__: object) -> Executor:
         return made
 
-    run.make_executor = instant  # type: ignore[assignment]
-    run.find_studies = lambda root, but=None: _sources(count)  # type: ignore[assignment]
+    driver.make_executor = instant  # type: ignore[assignment]
+    run.find_studies = lambda root, **_: _sources(count)  # type: ignore[assignment]
     start = time.process_time()
     with tempfile.TemporaryDirectory() as name:
         Path(name, "in").mkdir()

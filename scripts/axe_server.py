@@ -32,10 +32,14 @@ def served_pages(folder: Path) -> Iterator[list[str]]:
         yield []
         return
     import uvicorn
+    from sqlalchemy import select
 
     from hepacalc.server.accounts import add_user, begin_session
     from hepacalc.server.app import make_app, server_config
+    from hepacalc.server.database import reading
+    from hepacalc.server.pages_space import has_niivue
     from hepacalc.server.settings import Settings
+    from hepacalc.server.tables import studies
     from hepacalc.server.worker import open_site
 
     settings = Settings(folder / "data", login="users")
@@ -47,7 +51,10 @@ def served_pages(folder: Path) -> Iterator[list[str]]:
     thread = threading.Thread(target=runner.run, daemon=True)
     thread.start()
     base = urlunsplit(("http", "{}:{}".format(*listener.getsockname()), "", "", ""))
-    signed_in = [(page.format(study=study), f"hepacalc={cookie};") for page in PAGES]
+    with reading(site.engine) as connection:
+        shown = connection.execute(select(studies.c.assessment_id).where(studies.c.id == study)).scalar_one()
+    pages = [*PAGES, *(["/assessments/{shown}/space"] if has_niivue() else [])]
+    signed_in = [(page.format(study=study, shown=shown), f"hepacalc={cookie};") for page in pages]
     try:
         yield [
             f"{who}hepacalc-language={language} {base}{page}"

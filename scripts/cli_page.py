@@ -21,6 +21,7 @@ USAGE = {
     "evaluate": "hepacalc evaluate CASES [options]",
     "show": "hepacalc show FILE [options]",
     "read-report": "hepacalc read-report FILE [options]",
+    "cohort list": "hepacalc cohort list URL -o FILE [options]",
     "cohort run": "hepacalc cohort run ROOT -o OUT [options]",
     "cohort recompute": "hepacalc cohort recompute OUT [options]",
     "cohort report": "hepacalc cohort report OUT [options]",

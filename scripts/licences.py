@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+import niivue
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -26,7 +27,11 @@ HEAD = """# Licences
 
 hepacalc is Apache-2.0. Its wheel holds only what is ours: code, templates, catalogs of words, the knowledge base
 (facts, each with its citation) and the weights of the liver network, trained on scans that the
-[model card](../concepts/model-card.md) names. It holds no code and no font of others. What pip installs beside it, as
+[model card](../concepts/model-card.md) names. Of others it holds one file: NiiVue VERSION (BSD-2-Clause), the server's
+view in three dimensions, which the build takes from npm where npm is (`scripts/niivue.py`), with what its makers
+bundled into it: array-equal, fflate, gl-matrix, nifti-reader-js, numcodecs, @lukeed/uuid, zarrita (MIT),
+@ungap/structured-clone (ISC), Blosc, LZ4, Zstandard (BSD), a picture of Roboto's letters (Apache-2.0). Their texts lie
+beside it, `server/static/niivue/niivue-licences.txt`. What pip installs beside the wheel, as
 the packages' own metadata say, is below; made by `scripts/licences.py`, with `--check` in `scripts/check`: nothing
 under the GPL or AGPL anywhere, under the LGPL only in an extra.
 
@@ -97,7 +102,7 @@ def _package(name: str) -> Package:
 
 def faults(found: dict[str, Package], page: str) -> list[str]:
     """What is wrong with the licences."""
-    wrong = []
+    wrong = [] if f"NiiVue {niivue.VERSION} " in page else [f"NiiVue {niivue.VERSION} is not on {PAGE.name}"]
     for package in found.values():
         words = re.sub(r"LGPL|Lesser General Public|Library General Public", "lesser", package.licence)
         if not package.licence:
@@ -122,7 +127,7 @@ def page(found: dict[str, Package], absent: dict[str, list[str]]) -> str:
         "and what they need.\n"
         for part, names in sorted(absent.items())
     ]
-    return HEAD + "".join([*rows, *tail])
+    return HEAD.replace("VERSION", niivue.VERSION) + "".join([*rows, *tail])
 
 
 def main() -> int:

@@ -1,10 +1,10 @@
 """Build sdist and wheel, and try them as a user would.
 
-1. ``python -m build``: the sdist, and the wheel from the sdist. The wheel holds what stands in src/, nothing else, and
-   is small; the sdist holds no tests and no data.
+1. ``python -m build``: the sdist, and the wheel from the sdist. The wheel holds what stands in src/, NiiVue where npm
+   gave it (``--niivue``: it has to be there), nothing else, and is small; the sdist holds no tests and no data.
 2. For each Python from 3.11 to 3.13 that is here: a clean environment, the wheel, ``pip check``, ``hepacalc --help``,
    a digital patient assessed. Those that are not here are said.
-3. A bill of materials (CycloneDX, JSON) of the first environment, validated: ``dist/*.cdx.json``.
+3. A bill of materials (CycloneDX, JSON) of the first environment and of NiiVue, validated: ``dist/*.cdx.json``.
 4. With ``--extras``: each extra in an environment of its own. Every module of hepacalc is imported; only a package of
    another extra may be missing. With ``--citation``: CITATION.cff against its schema, by cffconvert.
 
@@ -14,6 +14,7 @@ Exit status 1 when something is wrong.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -27,12 +28,23 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import niivue
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 PYTHONS = ("python3.11", "python3.12", "python3.13")
 LARGEST_MB = 12.0
+NIIVUE = f"hepacalc/server/static/niivue/{niivue.NAME}"
+NIIVUE_FILES = {NIIVUE, f"hepacalc/server/static/niivue/{niivue.LICENCES}"}
 EXTRAS = ("pdf", "postgresql", "ray", "server", "telemetry")
 """``totalsegmentator`` brings PyTorch, gigabytes of it: only when named."""
+BUNDLED = {
+    "bom-ref": f"niivue@{niivue.VERSION}", "type": "library", "group": "@niivue", "name": "niivue",
+    "version": niivue.VERSION, "purl": f"pkg:npm/%40niivue/niivue@{niivue.VERSION}", "licenses": [{"license":
+    {"id": "BSD-2-Clause"}}], "hashes": [{"alg": "SHA-256", "content": niivue.SHA256}],
+    "description": "one file inside hepacalc's wheel; what is bundled into it stands in niivue-licences.txt beside it",
+}  # fmt: skip
+"""Of the bill of materials: no metadata of an environment tells of it."""
 IMPORT_ALL = """
 import importlib, json, pkgutil
 import hepacalc
@@ -101,19 +113,26 @@ def build(dist: Path) -> tuple[Path, Path]:
 
 
 def check_wheel(wheel: Path) -> str:
-    """The wheel holds src/hepacalc, whole and alone."""
+    """The wheel holds src/hepacalc, whole, and beside it NiiVue with its licences or nothing."""
     megabytes = wheel.stat().st_size / 1e6
     if megabytes > LARGEST_MB:
         raise Fault(f"{wheel.name} has {megabytes:.1f} MB, wanted {LARGEST_MB:g} at most")
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
         about = [name for name in archive.namelist() if ".dist-info/" in name]
-    wanted = {path.relative_to(SOURCE).as_posix() for path in _files(SOURCE / "hepacalc")}
+        extra = held & NIIVUE_FILES
+        if NIIVUE in extra and hashlib.sha256(archive.read(NIIVUE)).hexdigest() != niivue.SHA256:
+            raise Fault(f"{wheel.name}: {NIIVUE} has not the digest of NiiVue {niivue.VERSION}")
+    if extra and extra != NIIVUE_FILES:
+        raise Fault(f"{wheel.name} lacks {sorted(NIIVUE_FILES - extra)}")
+    wanted = {path.relative_to(SOURCE).as_posix() for path in _files(SOURCE / "hepacalc")} - NIIVUE_FILES
+    held -= extra
     if held != wanted:
         raise Fault(f"{wheel.name}: missing {sorted(wanted - held)[:9]}, too much {sorted(held - wanted)[:9]}")
     if not any(name.endswith("LICENSE") for name in about):
         raise Fault(f"{wheel.name} holds no LICENSE")
-    return f"{wheel.name}: {megabytes:.2f} MB, {len(held)} files"
+    told = f"with NiiVue {niivue.VERSION}" if extra else "without NiiVue: npm did not give it"
+    return f"{wheel.name}: {megabytes:.2f} MB, {len(held)} files, {told}"
 
 
 def check_sdist(sdist: Path) -> str:
@@ -121,6 +140,7 @@ def check_sdist(sdist: Path) -> str:
     with tarfile.open(sdist) as archive:
         names = [name.split("/", 1)[1] for name in archive.getnames() if "/" in name]
     other = {name for name in names if name.split("/")[0] in ("tests", "shared", "docs", "benchmarks", "training")}
+    other |= {name for name in names if name.endswith(NIIVUE)}
     if other:
         raise Fault(f"{sdist.name} holds {sorted(other)[:9]}")
     lacking = {"pyproject.toml", "LICENSE", "README.md", "CITATION.cff"} - set(names)
@@ -184,6 +204,9 @@ def import_all(python: Path, extra: str, wanted: set[str]) -> str:
 
 def bill(python: Path, dist: Path, wheel: Path) -> str:
     """Write and validate the bill of materials of an environment."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     path = dist / f"{wheel.name.split('-py3')[0]}.cdx.json"
     tool = Path(sys.executable).parent / "cyclonedx-py"
     run(tool, "environment", python, "--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "--validate",
@@ -196,7 +219,13 @@ def bill(python: Path, dist: Path, wheel: Path) -> str:
             part["externalReferences"] = links
         else:
             part.pop("externalReferences", None)
+    with zipfile.ZipFile(wheel) as archive:
+        if NIIVUE in archive.namelist():
+            told["components"].append(BUNDLED)
     path.write_text(json.dumps(told, indent=1), "utf-8")
+    wrong = JsonStrictValidator(SchemaVersion.from_version(told["specVersion"])).validate_str(path.read_text("utf-8"))
+    if wrong is not None:
+        raise Fault(f"{path.name} is no CycloneDX: {wrong}")
     licensed = sum(bool(part.get("licenses")) for part in told["components"])
     return f"{path.name}: {len(told['components'])} components, {licensed} with a licence"
 
@@ -226,6 +255,7 @@ def main() -> int:
     parser.add_argument("--venv", type=Path, help="keep the first environment here")
     parser.add_argument("--one-python", action="store_true", help="try only the Python that runs this")
     parser.add_argument("--extras", nargs="?", const=",".join(EXTRAS), default="", help="all, or names with commas")
+    parser.add_argument("--niivue", action="store_true", help="a wheel without NiiVue is a fault")
     parser.add_argument("--citation", action="store_true", help="validate CITATION.cff by cffconvert")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -233,7 +263,10 @@ def main() -> int:
         try:
             sdist, wheel = build(given.dist.resolve())
             say(check_sdist(sdist))
-            say(check_wheel(wheel))
+            told = check_wheel(wheel)
+            say(told)
+            if given.niivue and "without NiiVue" in told:
+                raise Fault("a release holds NiiVue: npm and the network are needed to build it")
             version = re.split("-", wheel.name)[1]
             optional = optional_modules()
             pythons = [sys.executable] if given.one_python else PYTHONS

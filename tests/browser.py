@@ -33,9 +33,12 @@ class Browser:
         path: of the program.
         folder: for its profile.
         size: of the window.
+        more: switches; with ``--use-gl`` WebGL works, slowly.
     """
 
-    def __init__(self, path: str, folder: Path, size: tuple[int, int] = (1366, 768)) -> None:
+    def __init__(
+        self, path: str, folder: Path, size: tuple[int, int] = (1366, 768), more: tuple[str, ...] = ()
+    ) -> None:
         (their_in, our_out), (our_in, their_out) = os.pipe(), os.pipe()
 
         def wired() -> None:
@@ -45,7 +48,7 @@ class Browser:
             os.dup2(second, 4)
 
         self._process = subprocess.Popen(
-            [path, *QUIET, f"--user-data-dir={folder}", f"--window-size={size[0]},{size[1]}", "about:blank"],
+            [path, *QUIET, *more, f"--user-data-dir={folder}", f"--window-size={size[0]},{size[1]}", "about:blank"],
             preexec_fn=wired, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -160,8 +163,12 @@ class Browser:
 
     def picture(self, path: Path, *, whole: bool = False) -> None:
         """Write a screenshot as PNG."""
+        path.write_bytes(self.screenshot(whole=whole))
+
+    def screenshot(self, *, whole: bool = False) -> bytes:
+        """Return a screenshot as PNG."""
         found = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(found["data"]))
+        return base64.b64decode(found["data"])
 
     def faults(self) -> list[str]:
         """Return what the console and the content policy complained of."""

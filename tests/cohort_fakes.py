@@ -67,11 +67,28 @@ def assess(argument: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def assess_fetched(argument: dict[str, Any]) -> dict[str, Any]:
+    """Stand in for the real one, after a fetch from a DICOMweb server: counts images; dies once if it is told to."""
+    from hepacalc.cohort.dicomweb import fetched, remote_of
+
+    root = Path(argument["root"])
+    remote = remote_of(*argument["dicomweb"])
+    with fetched(remote, argument["source"], argument["extra"], argument["key"]) as folder:
+        count = len(list(folder.iterdir()))
+        with (root / "worked.log").open("a") as log:
+            log.write(f"{argument['source']} {count} {folder}\n")
+        if (flag := root / "die").exists():
+            flag.unlink()
+            die(None)
+    rows = {"studies": [{"calcifications": count, "certain": 0, "indeterminate": 0}], "foci": [], "lesions": []}
+    return {"stages": "liver,foci,reason", "rows": rows}
+
+
 def drive(root: str, out: str, engine: str, workers: int) -> None:
     """Run a cohort with the stand-in."""
-    from hepacalc.cohort import run
+    from hepacalc.cohort import driver, run
 
-    run.ASSESS, run.WARM = "tests.cohort_fakes:assess", "tests.cohort_fakes:ready"
+    driver.ASSESS, driver.WARM = "tests.cohort_fakes:assess", "tests.cohort_fakes:ready"
     run.run_cohort(Path(root), Path(out), run.Options(engine=engine, workers=workers, threads=1, memory_mb=4000))
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from benchmarks.cohort_nodes import two_nodes
 
-from hepacalc.cohort import run
+from hepacalc.cohort import driver, run
 
 
 def main(root: Path, out: Path, kill_after: int) -> None:
-    run.ASSESS, run.WARM = "tests.cohort_fakes:assess", "tests.cohort_fakes:ready"
+    driver.ASSESS, driver.WARM = "tests.cohort_fakes:assess", "tests.cohort_fakes:ready"
     log = root.parent / "worked.log"
     killed: list[int] = []
     with two_nodes() as kill_one:

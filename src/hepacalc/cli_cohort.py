@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepacalc.cli_export import Language
 from hepacalc.errors import UsageError
 from hepacalc.terminal import write_line
 
@@ -47,6 +47,13 @@ Workers = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Cores for each of them.")]
 Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="Of a Ray cluster, or auto.")]
+Dicomweb = Annotated[
+    str | None, typer.Option("--dicomweb", metavar="URL", help="DICOMweb server that holds the manifest's studies.")
+]
+DicomwebAuth = Annotated[
+    Path | None,
+    typer.Option("--dicomweb-auth", metavar="FILE", help="user:password or a token; else in HEPACALC_DICOMWEB_AUTH."),
+]
 Patients = Annotated[
     Path | None, typer.Option("--patients", metavar="TABLE", help="CSV: what is known of the patients, their site.")
 ]
@@ -89,6 +96,8 @@ def run(
     workers: Workers = None,
     threads: Threads = None,
     address: Address = None,
+    dicomweb: Dicomweb = None,
+    dicomweb_auth: DicomwebAuth = None,
     patients: Patients = None,
     store: StoreAddress = None,
     time_limit: TimeLimit = 1800.0,
@@ -106,11 +115,37 @@ def run(
     from hepacalc.cohort.run import Options
 
     options = Options(
-        engine=engine.value, workers=workers or 0, threads=threads or 0, address=address, patients=patients,
-        store=store, seconds=time_limit, memory_mb=memory_limit or 0.0, segmenter=segmenter, calibration=calibration,
-        knowledge=knowledge, agatston=agatston, allow_gaps=allow_gaps, today=_day(today), again=_codes(again),
+        engine=engine.value, workers=workers or 0, threads=threads or 0, address=address, dicomweb=dicomweb,
+        dicomweb_auth=dicomweb_auth, patients=patients, store=store, seconds=time_limit, memory_mb=memory_limit or 0.0,
+        segmenter=segmenter, calibration=calibration, knowledge=knowledge, agatston=agatston, allow_gaps=allow_gaps,
+        today=_day(today), again=_codes(again),
     )  # fmt: skip
     _run(root, out, options)
+
+
+@cohort.command("list")
+def list_(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Root of a DICOMweb server.", show_default=False)],
+    path: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Manifest to write (CSV).", show_default=False)
+    ],
+    modality: Annotated[str, typer.Option(metavar="NAME", help="That one of its series has.")] = "CT",
+    first: Annotated[str | None, typer.Option("--from", metavar="DAY", help="YYYY-MM-DD: earliest study.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="YYYY-MM-DD: latest study.")] = None,
+    dicomweb_auth: DicomwebAuth = None,
+    debug: Debug = False,
+) -> None:
+    """List the studies of a DICOMweb server as a manifest for cohort run: UIDs and numbers of images, no names."""
+    from hepacalc.cohort.inputs import dicomweb
+    from hepacalc.report.folders import told
+
+    days = ["" if day is None else f"{day:%Y%m%d}" for day in (_day(first, "--from"), _day(last, "--to"))]
+    web = dicomweb()
+    found = web.list_studies(web.remote_of(url, dicomweb_auth), modality=modality, first=days[0], last=days[1])
+    lines = [f"{one.study_uid},{'' if one.images is None else one.images}\n" for one in found]
+    with told(Path(path.name)):
+        path.write_text("study_instance_uid,images\n" + "".join(lines), "utf-8", newline="\n")
+    write_line(f"Written: {path} ({len(lines)} studies)")
 
 
 @cohort.command()
@@ -124,6 +159,8 @@ def recompute(
     workers: Workers = None,
     threads: Threads = None,
     address: Address = None,
+    dicomweb: Dicomweb = None,
+    dicomweb_auth: DicomwebAuth = None,
     patients: Patients = None,
     store: StoreAddress = None,
     calibration: Calibration = None,
@@ -135,8 +172,9 @@ def recompute(
     from hepacalc.cohort.run import Options
 
     options = Options(
-        engine=engine.value, workers=workers or 0, threads=threads or 0, address=address, patients=patients,
-        store=store, calibration=calibration, knowledge=knowledge, today=_day(today),
+        engine=engine.value, workers=workers or 0, threads=threads or 0, address=address, dicomweb=dicomweb,
+        dicomweb_auth=dicomweb_auth, patients=patients, store=store, calibration=calibration, knowledge=knowledge,
+        today=_day(today),
     )  # fmt: skip
     _run(root, out, options, as_before=True)
 
@@ -147,14 +185,15 @@ def report(
     path: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="HTML file; else OUT/report.html.")
     ] = None,
+    language: Language = "en",
     debug: Debug = False,
 ) -> None:
     """Write one page: who was assessed, prevalence with intervals, what was found, quality, failures."""
-    from hepacalc.cohort.policy import REPEATABLE
+    from hepacalc.cohort.options import told_by_ledger
     from hepacalc.cohort.report import write_cohort_report
 
     target = path or out / "report.html"
-    write_cohort_report(out, target, command=_command("ROOT", out, ",".join(REPEATABLE)))
+    write_cohort_report(out, target, command=told_by_ledger(out, "command"), language=language)
     write_line(f"Report: {target}")
 
 
@@ -195,6 +234,8 @@ def agree(
         middle = f"median {median(found.dice):.3f}, least {min(found.dice):.3f}" if found.dice else "none"
         write_line(f"Dice of {len(found.dice)} pairs of lesions in {found.compared_masks} studies: {middle}; "
                    f"without partner {found.unmatched_first} in A, {found.unmatched_second} in B")  # fmt: skip
+    elif masks and first.is_dir() and second.is_dir():
+        write_line("Dice: no study has its masks stored in both.")
 
 
 @cohort.command()
@@ -266,14 +307,8 @@ def _run(root: Path | None, out: Path, options: Options, *, as_before: bool = Fa
         codes = sorted({code for code, _, _ in summary.failures} & set(REPEATABLE))
         write_line("Each path and reason: tables/failures.parquet, cohort report.")
         if codes:
-            write_line(
-                f"To try again what may end differently:\n  {_command(str(root or 'ROOT'), out, ','.join(codes))}"
-            )
+            write_line(f"To try again what may end differently:\n  {summary.command} --again {','.join(codes)}")
     write_line(f"\nTables: {out / 'tables'}")
-
-
-def _command(root: str, out: Path, codes: str) -> str:
-    return f"hepacalc cohort run {shlex.quote(root)} -o {shlex.quote(str(out))} --again {codes}"
 
 
 @contextlib.contextmanager
@@ -300,13 +335,13 @@ def _progress() -> Iterator[Callable[[int, int, int], None] | None]:
         yield tell
 
 
-def _day(text: str | None) -> date | None:
+def _day(text: str | None, option: str = "--today") -> date | None:
     if text is None:
         return None
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
-        raise UsageError("--today wants a day as YYYY-MM-DD.", hint="For example 2026-01-31.") from None
+        raise UsageError(f"{option} wants a day as YYYY-MM-DD.", hint="For example 2026-01-31.") from None
 
 
 def _codes(text: str | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hepacalc.followup.course import course_of
-from hepacalc.followup.records import FollowUp
+from hepacalc.followup.records import Comparison, FollowUp, StoredComparisons
 from hepacalc.knowledge.model import Knowledge
 from hepacalc.patient.schema import Patient
 from hepacalc.patient.to_findings import PatientFindings, patient_findings
@@ -147,8 +147,9 @@ def _weighed(patient: Patient, knowledge: Knowledge, today: datetime.date, asses
     network = network_of(knowledge, said.network)
     scan = ct_findings(assessment, network) if assessment is not None and said.network == "adult" else None
     shared, lesions, findings, notes = _joined(said, scan)
-    if assessment is not None and isinstance(assessment.followup, FollowUp) and scan is not None:
-        shared, lesions, findings = _followed(shared, lesions, findings, assessment.followup, network)
+    compared = _comparisons(assessment)
+    if compared is not None and scan is not None:
+        shared, lesions, findings = _followed(shared, lesions, findings, compared, network)
     # without a lesion the question is what the patient's liver may hold: one lesion of which nothing is known
     own = [evidence for _, evidence in lesions] or [Evidence(said.network)]
     combined = combine_lesions(shared, own, knowledge, setting=said.setting.id)
@@ -254,18 +255,24 @@ def _joined(
     return shared, lesions, [*findings, *measured], notes
 
 
+def _comparisons(assessment: Assessment | None) -> Sequence[Comparison] | None:
+    """Return the comparisons with earlier exams; None when nothing was compared."""
+    found = assessment.followup if assessment is not None else None
+    return found.comparisons if isinstance(found, FollowUp | StoredComparisons) else None
+
+
 def _followed(
     shared: Evidence,
     lesions: list[tuple[int, Evidence]],
     findings: list[Finding],
-    followup: FollowUp,
+    comparisons: Sequence[Comparison],
     network: Network,
 ) -> tuple[Evidence, list[tuple[int, Evidence]], list[Finding]]:
     """Return evidence and findings with the course of each lesion, as comparison with earlier scans shows it.
 
     What a person told of the course stays for lesions that could not be compared.
     """
-    found = {lesion: course_of(followup.comparisons, lesion) for lesion, _ in lesions}
+    found = {lesion: course_of(comparisons, lesion) for lesion, _ in lesions}
     if not any(found.values()):
         return shared, lesions, findings
     told = shared.weights.get(COURSE)
@@ -304,7 +311,7 @@ def _facts(said: PatientFindings, assessment: Assessment | None) -> dict[str, Fa
     found = dict(said.facts)
     if assessment is not None:
         found["noncontrast_phase"] = not assessment.phase.is_contrast
-        if isinstance(assessment.followup, FollowUp):
+        if _comparisons(assessment) is not None:
             found["older_images"] = "compared"
     return found
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from hepacalc.cohort import run
+from hepacalc.cohort import driver
+from hepacalc.cohort.executor import Job, make_executor
 from hepacalc.cohort.ledger import LEDGER, Ledger
 from hepacalc.cohort.run import Options, run_cohort
 from hepacalc.cohort.schema import COMPARED
+from hepacalc.cohort.scratch import PREFIX, sweep
 from hepacalc.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "ASSESS", "tests.cohort_fakes:assess")
-    monkeypatch.setattr(run, "WARM", "tests.cohort_fakes:ready")
+    monkeypatch.setattr(driver, "ASSESS", "tests.cohort_fakes:assess")
+    monkeypatch.setattr(driver, "WARM", "tests.cohort_fakes:ready")
 
 
 def studies(root: Path, **kinds: int) -> Path:
@@ -95,17 +98,35 @@ def test_driver_killed_in_the_middle(tmp_path: Path, fakes: None):
     assert sorted(count for _, count in rows) == [1] * 24
 
 
+def test_what_a_killed_machine_left_behind_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, other = tmp_path / f"{PREFIX}left", tmp_path / "other"
+    for folder in (left, other):
+        folder.mkdir()
+        (folder / "000001.dcm").write_bytes(b"a scan")
+    executor = make_executor("local", workers=1, threads=1)
+    assert (left.exists(), other.exists()) == (False, True)
+    executor.submit(Job(1, "tests.cohort_fakes:nap", 60.0, 200.0, 4000.0))
+    used = set(tmp_path.iterdir()) - {other}
+    assert len(used) == 1
+    sweep()
+    assert set(tmp_path.iterdir()) - {other} == used, "a worker that lives keeps its own"
+    executor.close()
+    assert list(tmp_path.iterdir()) == [other]
+
+
 def test_workers_end_when_the_driver_is_killed(tmp_path: Path):
     code = (
         "import time, sys; from hepacalc.cohort.executor import *; e = make_executor('local', workers=1, threads=1);"
         "e.submit(Job(1, 'tests.cohort_fakes:nap', 100.0, 200, 4000)); print(e._workers[0].process.pid, flush=True);"
         "e.ended(100)"
     )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "TMPDIR": str(tmp_path)}
     driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT, env=environment)
     assert driver.stdout is not None
     worker = int(driver.stdout.readline())
     time.sleep(1.0)
+    assert len(list(tmp_path.iterdir())) == 1, "its folder for temporary files"
     driver.kill()
     driver.wait()
     driver.stdout.close()
@@ -116,6 +137,7 @@ def test_workers_end_when_the_driver_is_killed(tmp_path: Path):
         time.sleep(0.1)
     else:
         assert not Path(f"/proc/{worker}").exists()
+    assert list(tmp_path.iterdir()) == [], "nothing of a study is left behind"
 
 
 def test_new_and_changed_studies_only(tmp_path: Path, fakes: None):

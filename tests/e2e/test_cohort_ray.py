@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hepacalc.cohort import run
+from hepacalc.cohort import driver
 from hepacalc.cohort.run import Options, run_cohort
 from hepacalc.cohort.schema import COMPARED
 
@@ -40,8 +40,8 @@ def test_two_nodes_one_killed_and_the_same_tables(tmp_path: Path, monkeypatch: p
     assert told["nodes"] == 1
     worked = Counter((tmp_path / "worked.log").read_text().splitlines())
     assert sum(worked.values()) <= 43 + 4, "only what was on the lost node is done again"
-    monkeypatch.setattr(run, "ASSESS", "tests.cohort_fakes:assess")
-    monkeypatch.setattr(run, "WARM", "tests.cohort_fakes:ready")
+    monkeypatch.setattr(driver, "ASSESS", "tests.cohort_fakes:assess")
+    monkeypatch.setattr(driver, "WARM", "tests.cohort_fakes:ready")
     run_cohort(root, tmp_path / "local", Options(workers=1, threads=1, memory_mb=4000))
     for name in COMPARED:
         one, two = (tmp_path / engine / "tables" / f"{name}.parquet" for engine in ("ray", "local"))

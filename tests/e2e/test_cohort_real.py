@@ -1,5 +1,6 @@
 """Real assessments of small phantoms: broken ones typed, stages done again only where they must be; the commands."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -96,8 +97,11 @@ def test_only_what_changed_is_done_again(ask: Callable[..., dict[str, object]], 
     assert known["rows"]["foci"] == first["rows"]["foci"]  # type: ignore[index]
     scored = ask(place, KNOWN, agatston=True)
     assert scored["stages"] == "foci,reason", "the liver is kept"
-    fresh = ask(str(tmp_path / "fresh"), KNOWN, agatston=True)
+    beyond = "file://" if importlib.util.find_spec("fsspec") else ""  # through fsspec, as an object store
+    fresh = ask(f"{beyond}{tmp_path}/fresh", KNOWN, agatston=True)
     assert fresh["stages"] == "liver,foci,reason"
+    assert ask(f"{beyond}{tmp_path}/fresh", KNOWN, agatston=True)["stages"] == ""
+    assert ask(f"{beyond}{tmp_path}/fresh", KNOWN)["stages"] == "foci,reason", "its liver comes out of the store"
     assert scored["rows"] == fresh["rows"], "and gives what a fresh assessment gives"
     assert ask(place, agatston=True)["stages"] == "reason"
 

@@ -9,7 +9,8 @@ import pytest
 
 from hepacalc.errors import MeasurementError
 from hepacalc.server.work.editing import edited
-from hepacalc.server.work.output import LIVER_BIT, view_of, write_arrays
+from hepacalc.server.work.output import view_of, write_arrays
+from hepacalc.server.work.storing import LIVER_BIT
 from report_example import make_example
 
 

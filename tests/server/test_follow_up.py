@@ -18,11 +18,12 @@ from hepacalc.consult import consult
 from hepacalc.knowledge import load_knowledge
 from hepacalc.patient.read import patient_from_data
 from hepacalc.report import write_outputs
+from hepacalc.report.stored import read_stored
 from hepacalc.server.database import reading, writing
 from hepacalc.server.follow_up import queue_follow_up
 from hepacalc.server.jobs import claim
 from hepacalc.server.tables import assessments, audit, jobs, studies
-from hepacalc.server.work import kind_of
+from hepacalc.server.work import facts, kind_of
 from hepacalc.server.work.output import view_of, write_arrays
 from hepacalc.server.work.storing import scan_name
 from report_example import make_example
@@ -47,10 +48,10 @@ def exams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [first, second]
 
 
-def do_here(site) -> list[str]:
+def do_here(site, *kinds: str) -> list[str]:
     """Do what is queued in this process, which has everything imported already."""
     done = []
-    while (job := claim(site.engine, "test", lease_s=60, kinds=("compare", "register"))) is not None:
+    while (job := claim(site.engine, "test", lease_s=60, kinds=kinds or ("compare", "register"))) is not None:
         kind, out = kind_of(job.kind), site.store.new_work()
         kind.commit(site, job, out, kind.run(kind.request(site, job), out, lambda _stage, _share: None))
         done.append(job.kind)
@@ -68,7 +69,8 @@ def followed(house: Running, exams: list[Path]) -> list[str]:
             queue_follow_up(connection, ids[-1])
     assert do_here(house.site) == ["register", "compare", "register"]
     with reading(house.site.engine) as connection:
-        assert set(connection.execute(select(jobs.c.state).where(jobs.c.kind != "assess")).scalars()) == {"done"}
+        left = connection.execute(select(jobs.c.kind).where(jobs.c.kind != "assess", jobs.c.state != "done")).scalars()
+        assert list(left) == ["weigh"], "what the comparison says of the causes"
     return ids
 
 
@@ -239,3 +241,54 @@ def test_both_exams_are_laid_on_each_other_for_the_eye():
     first, second = exam((ball(1, (0, 0, 0)),)), exam((ball(1, shift),), shift_mm=shift, day=400)
     back = np.array(compare_exams(first, second, (NOTE, NOTE)).back)
     assert np.allclose(back @ [*shift, 1.0], 0, atol=3)
+
+
+def test_what_became_of_a_lesion_moves_its_causes(house: Running, exams: list[Path], monkeypatch: pytest.MonkeyPatch):
+    site, client = house.site, house.client("bert")
+    volume = make_example().volume
+
+    def with_scan(request, _tell):
+        return replace(read_stored(request["parent"]), volume=volume)
+
+    monkeypatch.setattr(facts, "stored_with_scan", with_scan)
+    do_here(site, "weigh", "compare", "register")  # what other tests left
+    ids = []
+    for day, folder in zip(DAYS, exams, strict=True):
+        ids.append(add_study(site, "B", study_date=day))
+        add_result(site, ids[-1], folder)
+        with writing(site.engine) as connection:
+            queue_follow_up(connection, ids[-1])
+    do_here(site)
+    first = client.get(f"/api/studies/{ids[1]}").json()
+    assert first["weighing"]["kind"] == "weigh"
+    assert 'id="weighing"' in client.get(f"/studies/{ids[1]}").text
+    (one,) = client.get(f"/api/studies/{ids[1]}/comparisons").json()["comparisons"]
+    (place,) = site.settings.data.rglob(f"comparisons/{one['id']}")
+    told = json.loads((place / "comparison.json").read_text("utf-8"))
+    changed = told["comparisons"][0]["lesions"]
+    changed[0]["status"] = "grew"
+    grown, others = changed[0]["current"], {k for change in changed[1:] for k in change["current"]}
+    (place / "comparison.json").write_text(json.dumps(told), "utf-8")
+
+    assert do_here(site, "weigh", "compare", "register") == ["weigh", "register"], "and nothing is compared again"
+    now = client.get(f"/api/studies/{ids[1]}").json()
+    assert [row["kind"] for row in now["assessments"]] == ["assess", "weigh"]
+    assert now["weighing"] is None
+    address = f"/api/assessments/{now['assessment_id']}"
+    found = client.get(address).json()["reasoning"]
+    said = {f["lesion"]: f["text"] for f in found["findings"] if f["block"] == "course"}
+    assert {said.pop(lesion) for lesion in grown} == {"against the earlier scan: grown"}
+    assert {said[lesion] for lesion in others} == {"against the earlier scan: unchanged for 12 months"}
+    before = client.get(f"/api/assessments/{first['assessment_id']}").json()["reasoning"]
+    # a question of the kind "what if" takes it in too; the page of the new assessment shows the comparison
+    ask = {"facts": {"schema_version": "1.0"}, "assessment_id": now["assessment_id"]}
+    tried = client.post("/api/differential", json=ask).json()["differential"]
+
+    def shares(told):
+        return {cause["cause"]: round(cause["probability"], 4) for cause in told["causes"]}
+
+    assert shares(tried) == shares(found["differential"]) != shares(before["differential"])
+    assert "data-prior-places=" in client.get(f"/studies/{ids[1]}").text
+    # whoever corrects foci on the page as it was before is not turned away: they are the same foci
+    edit = {"edits": [{"op": "confirm", "focus": 1}]}
+    assert client.post(f"/api/assessments/{first['assessment_id']}/foci", json=edit).status_code == 202

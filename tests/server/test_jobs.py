@@ -354,3 +354,22 @@ def test_put_back_and_set_aside_need_the_claim(site):
         put_back(site.engine, job, OutputError("x", hint="y"), after_s=0, counts=False)
     with pytest.raises(Conflict), writing(site.engine) as connection:
         set_aside(connection, job, UnfinishedJob("x", hint="y"))
+
+
+def test_a_database_of_the_version_before_is_brought_up_and_keeps_what_it_holds(tmp_path: Path):
+    from sqlalchemy import inspect
+
+    settings = small(tmp_path / "data")
+    engine = open_database(settings)
+    with writing(engine) as connection:
+        job = enqueue(connection, Work("view", "of old"))
+        connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN trace")
+        connection.exec_driver_sql("UPDATE server_schema SET version = 1")
+    engine.dispose()
+    engine = open_database(settings)
+    assert "trace" in {column["name"] for column in inspect(engine).get_columns("jobs")}
+    found = claim(engine, "test", lease_s=30)
+    assert found is not None
+    assert (found.id, found.trace) == (job, None)
+    engine.dispose()
+    open_database(settings).dispose()

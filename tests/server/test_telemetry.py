@@ -49,15 +49,18 @@ def test_requests_and_stages_are_told_without_names(house: Running, spans):
     form = {"name": NAME, "number": NAME, "facts": {"schema_version": "1.0", "age": 61}}
     made = client.post("/api/studies", json=form).json()
     assert house.do_jobs("form") == ["form"]
-    bad = client.post("/api/studies", json={**form, "facts": {"age": NAME}})
-    assert bad.status_code == 422
     found = {span.name: span for span in spans.get_finished_spans()}
     assert {"GET /api/studies", "GET /api/studies/{study_id}", "POST /api/studies", "job form", "commit"} <= set(found)
     job = found["job form"]
     assert job.attributes["hepacalc.job.id"] == made["job_id"]
+    asked = found["POST /api/studies"]
+    assert (job.context.trace_id, job.parent.span_id) == (asked.context.trace_id, asked.context.span_id)
+    assert found["GET /api/studies"].context.trace_id != asked.context.trace_id
     stages = [span.name for span in found.values() if span.parent and span.parent.span_id == job.context.span_id]
     assert set(stages) >= {"weighing the causes", "commit"}
     assert found["GET /api/studies/{study_id}"].attributes["http.response.status_code"] == 404
+    bad = client.post("/api/studies", json={**form, "facts": {"age": NAME}})
+    assert bad.status_code == 422
     told = json.dumps([json.loads(span.to_json()) for span in spans.get_finished_spans()])
     assert NAME not in told
     assert "battery" not in told, "the password"

@@ -1,5 +1,6 @@
 """The ledger: what is written is there, whatever happens; what is done is not done again."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from hepacalc.cohort.executor import Fault
 from hepacalc.cohort.ledger import LEDGER, Ledger, Source, packed, unpacked
-from hepacalc.cohort.policy import CLASSES, REPEATABLE, class_of, decide
+from hepacalc.cohort.policy import REPEATABLE, class_of, decide
 from hepacalc.errors import STATUS, LedgerError
+from hepacalc.report.cohort_phrases import FAILURE_CLASSES
 
 FAULT = Fault("IN-02", "NotAStudy", "nothing", "send one")
 PROBE = {"study_uid": "1.2", "age_years": 50.0, "sex": "female", "files": 3, "bytes": 10}
@@ -115,18 +117,30 @@ def test_damaged_and_foreign_ledgers_are_refused(tmp_path: Path):
     with sqlite3.connect(path) as other:
         other.execute("PRAGMA user_version=99")
     other.close()
-    with pytest.raises(LedgerError, match="version 1"):
+    with pytest.raises(LedgerError, match="version 2"):
         Ledger(path)
 
 
 @settings(max_examples=30)
 @given(st.dictionaries(st.text(max_size=5), st.lists(st.floats(allow_nan=False) | st.text() | st.none(), max_size=4)))
 def test_rows_come_back_as_they_were(rows: dict[str, list[object]]):
-    assert unpacked(packed(rows)) == rows
+    found: dict[str, list[object]] = {name: [] for name in rows}
+    for name, row in unpacked(packed(rows)):
+        found[name].append(json.loads(row))
+    assert found == rows
+
+
+def test_what_comes_later_is_looked_at_anew(ledger: Ledger):
+    ledger.find(sources("a", "b"))
+    looked(ledger, 1, "x")
+    ledger.running(1)
+    ledger.later(1)
+    (first, _) = ledger.waiting("found", 0, 0, 9)
+    assert (first.source, first.input_hash, first.attempts) == ("a", None, 1)
 
 
 def test_every_code_has_a_class_and_bad_input_is_never_tried_again():
-    assert {"IN", "GEO", "LIV", "MEA", "KNO", "OUT", "DEP", "USE"} <= set(CLASSES) & set(STATUS)
+    assert {"IN", "GEO", "LIV", "MEA", "KNO", "OUT", "DEP", "USE"} <= set(FAILURE_CLASSES) & set(STATUS)
     assert class_of("REG-01") == "other", "what no study raises"
     assert class_of("GEO-03") == "geometry cannot be trusted"
     assert class_of("RUN-01") == "out of memory"
@@ -139,4 +153,7 @@ def test_memory_is_tried_with_fewer_and_lost_workers_a_few_times():
     memory, lost = Fault("RUN-01", "", "", ""), Fault("RUN-03", "", "", "")
     assert decide(memory, 1, 4) == "fewer"
     assert decide(memory, 5, 1) == "fail"
+    away, refused = Fault("SRV-07", "", "", ""), Fault("SRV-10", "", "", "")
+    assert [decide(away, k, 4) for k in (1, 4, 5)] == ["later", "later", "fail"]
+    assert decide(refused, 1, 4) == "fail"
     assert [decide(lost, k, 4) for k in (1, 2, 3, 4)] == ["again", "again", "again", "fail"]

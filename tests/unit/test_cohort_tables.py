@@ -1,6 +1,9 @@
 """Tables, their page, the report, samples, exports and agreement, over a cohort of made-up results."""
 
 import re
+import shlex
+import shutil
+from dataclasses import Field, fields
 from pathlib import Path
 
 import duckdb
@@ -8,16 +11,23 @@ import pytest
 from tests.cohort_example import write_example
 from tests.reason_example import assessed
 from tests.report_example import BALLS, make_example
+from typer.main import get_command
 
+from hepacalc.cli_cohort import cohort
 from hepacalc.cohort.agree import agree, as_json, dice_of_lesions
 from hepacalc.cohort.export import LEFT_OUT, export_tables
+from hepacalc.cohort.ledger import LEDGER, Ledger
+from hepacalc.cohort.options import Options, command_of, told_by_ledger
 from hepacalc.cohort.patients import Patients
-from hepacalc.cohort.report import cohort_numbers, write_cohort_report
+from hepacalc.cohort.report import _groups, _named, cohort_numbers, render_cohort, write_cohort_report
 from hepacalc.cohort.rows import rows_of
 from hepacalc.cohort.sample import sample_csv, sample_studies
 from hepacalc.cohort.schema import COMPARED, TABLES, tables_markdown
+from hepacalc.cohort.store import open_store
 from hepacalc.cohort.tables import read_tables
+from hepacalc.cohort.work import _write as write_result
 from hepacalc.errors import LedgerError, UsageError
+from hepacalc.report.language import speaking
 from hepacalc.report.schema import document
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,11 +112,63 @@ def test_report_counts_what_is_there(out: Path, tmp_path: Path):
     ages = [group.name for group in dict(numbers["prevalence"])["Age in years"]]
     assert ages == ["30-39", "40-49", "50-59"]
     assert dict(numbers["prevalence"])["Site"][-1].name == "not known"
-    write_cohort_report(out, tmp_path / "r.html", command="hepacalc cohort run ROOT -o OUT --again RUN-01")
+    write_cohort_report(out, tmp_path / "r.html", command="hepacalc cohort run ROOT -o OUT")
     page = (tmp_path / "r.html").read_text("utf-8")
     assert "75.0 %" in page
-    assert "--again RUN-01" in page
+    assert "cohort run ROOT -o OUT --again RUN-01" in page
     assert not re.search(r"https?://|<script|src=", page), "nothing from outside"
+
+
+def test_report_in_chinese_has_no_english_but_names(out: Path, tmp_path: Path):
+    with read_tables(out) as held:
+        numbers = cohort_numbers(held)
+    page = render_cohort(numbers, command="hepacalc cohort run ROOT -o OUT", language="zh")
+    assert '<html lang="zh-Hans">' in page
+    assert "75.0 %" in page
+    text = re.sub(r"<style>.*?</style>|<code.*?</code>|<[^>]*>", " ", page, flags=re.DOTALL)
+    text = re.sub(r"［英文原文］[^<\n]*|QC-[A-Z]+|(RUN|IN)-\d\d|OutOfMemory|docs/reference/\S+\.md|North", " ", text)
+    same = {"hepacalc", "Couinaud", "Parquet", "Wilson", "CI", "HU", "MB", "mg", "mm", "kV", "IVa", "IVb", "bad", "IV"}
+    assert set(re.findall(r"[A-Za-z]{2,}", text)) - same - {"II", "III", "VI", "VII", "VIII"} == set()
+    assert re.findall(r">([^<]*)</h2>", page)[1:3] == ["从找到到计入", "患病率"]
+    with pytest.raises(UsageError, match="languages"):
+        render_cohort(numbers, language="de")
+
+
+def test_sites_are_sorted_as_people_do_and_the_rest_is_told(tmp_path: Path):
+    (tmp_path / "t").mkdir()
+    with duckdb.connect() as held:
+        held.execute(
+            "CREATE TABLE studies AS SELECT concat('site ', i) AS site, 1 AS calcifications, 0 AS certain, "
+            "50.0 AS age_years FROM range(12) t(i)"
+        )
+        assert [group.name for group in _groups(held, "site")][:3] == ["site 0", "site 1", "site 2"]
+    with speaking("zh"):
+        assert _named("10 others", "Site") == "其他10个"
+
+
+def test_the_command_to_repeat_has_every_option(out: Path, tmp_path: Path):
+    options = Options(workers=2, patients=Path("a b.csv"), allow_gaps=True, seconds=60.5, again=("RUN-01",))
+    wanted = "hepacalc cohort run in -o out --workers 2 --patients 'a b.csv' --time-limit 60.5 --allow-gaps"
+    assert command_of(Path("in"), Path("out"), options) == wanted
+    flags = {word for word in wanted.split() if word.startswith("--")}
+    given = click_options("run")
+    assert flags <= given
+    every = Options(**{f.name: _other(f) for f in fields(Options)})
+    assert {w for w in shlex.split(command_of(Path("in"), Path("out"), every)) if w.startswith("--")} <= given
+    assert told_by_ledger(tmp_path, "command") == ""
+    with Ledger(out / LEDGER) as ledger:
+        ledger.set_meta("command", wanted)
+    assert told_by_ledger(out, "command") == wanted
+
+
+def _other(one: Field[object]) -> object:
+    kinds = {"int": 7, "float": 7.5, "bool": True}
+    return kinds.get(str(one.type), ("RUN-01",) if one.name == "again" else Path("x"))
+
+
+def click_options(command: str) -> set[str]:
+    found = get_command(cohort).commands[command]  # type: ignore[attr-defined]
+    return {name for one in found.params for name in one.opts}
 
 
 def test_report_of_nothing(tmp_path: Path):
@@ -167,6 +229,18 @@ def test_runs_and_readers_agree(out: Path, tmp_path: Path, docs: list[dict[str, 
         reader.write_text(text, "utf-8")
         with pytest.raises(UsageError):
             agree(out, reader)
+
+
+def test_masks_are_compared_where_the_run_kept_them(out: Path, tmp_path: Path):
+    pytest.importorskip("fsspec")
+    copy = shutil.copytree(out, tmp_path / "out")
+    place = f"memory://{tmp_path.name}"
+    with Ledger(copy / LEDGER) as ledger:
+        ledger.set_meta("store", place)
+    write_result(make_example(), open_store(place), f"{1:040x}", {"liver": "v"}, masks=True)
+    found = agree(copy, copy)
+    assert (found.compared_masks, set(found.dice)) == (1, {1.0})
+    assert agree(out, out).compared_masks == 0, "nothing is stored there"
 
 
 def test_dice_of_lesions():

@@ -84,7 +84,7 @@ def test_licences_are_judged():
         return licences.Package(name, licence, (), set(needed))
 
     def told(package: licences.Package) -> list[str]:
-        return licences.faults({package.name: package}, f"| {package.name} |")
+        return licences.faults({package.name: package}, f"NiiVue {licences.niivue.VERSION} | {package.name} |")
 
     assert not told(one("a", "MIT", "core"))
     assert not told(one("a", "GNU Lesser General Public License v3", "pdf"))
@@ -92,7 +92,8 @@ def test_licences_are_judged():
     assert told(one("a", "GPL-3.0-only", "pdf"))
     assert told(one("a", "GNU Affero General Public License v3", "ray"))
     assert told(one("a", "", "core"))
-    assert licences.faults({"a": one("a", "MIT", "core")}, "")
+    assert licences.faults({"a": one("a", "MIT", "core")}, f"NiiVue {licences.niivue.VERSION} ")
+    assert licences.faults({}, "NiiVue 0.1.0 ")
 
 
 def test_the_wheel_is_judged(tmp_path: Path):
@@ -105,10 +106,15 @@ def test_the_wheel_is_judged(tmp_path: Path):
                 archive.writestr(name, "")
         return path
 
-    whole = [path.relative_to(ROOT / "src").as_posix() for path in release_check._files(ROOT / "src" / "hepacalc")]
+    there = {path.relative_to(ROOT / "src").as_posix() for path in release_check._files(ROOT / "src" / "hepacalc")}
+    whole = sorted(there - release_check.NIIVUE_FILES)
     licence = "hepacalc-0.dist-info/licenses/LICENSE"
-    assert f"{len(whole)} files" in release_check.check_wheel(wheel(*whole, licence))
-    for wrong in ([*whole[1:], licence], [*whole, "tests/test_x.py", licence], whole):
+    assert f"{len(whole)} files, without NiiVue" in release_check.check_wheel(wheel(*whole, licence))
+    bundle, (texts,) = release_check.NIIVUE, release_check.NIIVUE_FILES - {release_check.NIIVUE}
+    for wrong in (
+        [*whole[1:], licence], [*whole, "tests/test_x.py", licence], whole,
+        [*whole, texts, licence], [*whole, bundle, texts, licence],
+    ):  # fmt: skip
         with pytest.raises(release_check.Fault):
             release_check.check_wheel(wheel(*wrong))
 

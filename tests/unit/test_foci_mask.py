@@ -133,10 +133,11 @@ def _plain_liver(labels: NDArray[np.uint16]) -> NDArray[np.bool_]:
 
 
 def seg_of(scene: Scene, path: Path, change: object = None) -> Path:
-    data = foci_seg(scene.assessment, scene.source)
+    foci_seg(scene.assessment, scene.source).save_as(path)
     if callable(change):
+        data = pydicom.dcmread(path)  # a written object shares its coded concepts with others
         change(data)
-    data.save_as(path)
+        data.save_as(path)
     return path
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from hepacalc.cohort.options import told_by_ledger
 from hepacalc.cohort.schema import TABLES
 from hepacalc.cohort.statistics import Estimate, Limits, bland_altman, cohen_kappa, icc_agreement
 from hepacalc.cohort.store import open_store
@@ -75,7 +76,7 @@ def agree(
     Args:
         first: folder of ``cohort run``, or a CSV table.
         second: the same.
-        stores: where their results lie, when not in the folder.
+        stores: where their results lie; None: as the run had it.
         masks: whether lesions are compared voxel by voxel, where both are folders.
 
     Raises:
@@ -104,8 +105,13 @@ def agree(
             keys = [str(row[0]) for row in rows]
     dice: list[float] = []
     lost = [0, 0]
-    places = [store or str(folder / "studies") for store, folder in zip(stores, (first, second), strict=True)]
+    places = [
+        store or told_by_ledger(folder, "store") or str(folder / "studies")
+        for store, folder in zip(stores, (first, second), strict=True)
+    ]
+    compared = 0
     for pair in _stored(keys, places):
+        compared += 1
         found, left, right = dice_of_lesions(*pair)
         dice += found
         lost[0] += left
@@ -126,7 +132,7 @@ def agree(
         dice=tuple(dice),
         unmatched_first=lost[0],
         unmatched_second=lost[1],
-        compared_masks=len(keys),
+        compared_masks=compared,
     )
 
 

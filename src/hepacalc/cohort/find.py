@@ -14,14 +14,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from hepacalc.cohort.inputs import read_header, signature_of
+from hepacalc.cohort.inputs import UID, read_header, signature_of
 from hepacalc.cohort.ledger import Source
 from hepacalc.errors import StudyNotFound, UsageError
 
 __all__ = ["MANIFEST_COLUMNS", "find_studies", "root_of"]
 
-MANIFEST_COLUMNS = ("study", "site", "series", "liver_mask")
-"""What a manifest may hold; ``study`` must be there, paths are relative to its folder."""
+MANIFEST_COLUMNS = ("study", "study_instance_uid", "site", "series", "liver_mask", "images")
+"""What a manifest may hold; ``study`` (a path relative to its folder) or ``study_instance_uid`` must be there."""
 
 _NIFTI = (".nii", ".nii.gz")
 _NO_IMAGES = (
@@ -39,20 +39,26 @@ def root_of(root: Path) -> Path:
     return root.parent if root.is_file() else root
 
 
-def find_studies(root: Path, *, but: Path | None = None) -> Iterator[Source]:
+def find_studies(root: Path, *, but: Path | None = None, is_remote: bool = False) -> Iterator[Source]:
     """Yield the studies under ``root``, in order of their paths.
 
     Args:
-        root: a folder; or a CSV file with a column ``study`` (see :data:`MANIFEST_COLUMNS`).
+        root: a folder; or a CSV file with a column ``study`` or ``study_instance_uid`` (:data:`MANIFEST_COLUMNS`).
         but: a folder to leave out (that of the results).
+        is_remote: the studies lie on a DICOMweb server; the root is a CSV file with a column ``study_instance_uid``.
 
     Raises:
         StudyNotFound: the root is not there, or cannot be read.
         UsageError: the manifest is no such table.
     """
     if root.is_file():
-        yield from _manifest(root)
+        yield from _manifest(root, is_remote)
         return
+    if is_remote:
+        raise UsageError(
+            "studies on a DICOMweb server are named by a CSV file, this root is none.",
+            hint="Write one: hepacalc cohort list URL -o studies.csv. See docs/howto/cohort.md.",
+        )
     if not root.is_dir():
         raise StudyNotFound("the root that was given is no folder and no file.", hint="Check how it is spelled.")
     with tempfile.TemporaryDirectory(prefix="hepacalc-find-") as name:
@@ -138,16 +144,22 @@ def _uids(files: list[Path]) -> set[str]:
     return found
 
 
-def _manifest(path: Path) -> Iterator[Source]:
-    hint = f"Columns: {', '.join(MANIFEST_COLUMNS)}; only study must be there. See docs/howto/cohort.md."
+def _manifest(path: Path, is_remote: bool) -> Iterator[Source]:
+    hint = f"Columns: {', '.join(MANIFEST_COLUMNS)}; one of the first two must be there. See docs/howto/cohort.md."
     root, seen = path.parent, set()
+    wanted = "study_instance_uid" if is_remote else "study"
     try:
         with path.open(encoding="utf-8-sig", newline="") as held:
             table = csv.DictReader(held)
-            if "study" not in (table.fieldnames or ()):
-                raise UsageError("wanted a manifest with a column `study`, found none.", hint=hint)
+            columns = table.fieldnames or ()
+            if wanted not in columns:
+                if not is_remote and "study_instance_uid" in columns:
+                    hint = "Name the DICOMweb server that holds these studies: --dicomweb URL."
+                raise UsageError(f"wanted a manifest with a column `{wanted}`, found none.", hint=hint)
             for number, row in enumerate(table, 2):
-                study = (row.get("study") or "").strip()
+                study = (row.get(wanted) or "").strip()
+                if is_remote and not UID.fullmatch(study):
+                    raise UsageError(f"line {number} of the manifest holds no StudyInstanceUID.", hint=hint)
                 if not study or re.search(r"[\n\r\0]", study) or Path(study).is_absolute() or ".." in Path(study).parts:
                     raise UsageError(f"line {number} of the manifest names no path below its folder.", hint=hint)
                 if study in seen:
@@ -155,8 +167,10 @@ def _manifest(path: Path) -> Iterator[Source]:
                 seen.add(study)
                 told = {name: (row.get(name) or "").strip() for name in ("series", "liver_mask")}
                 extra = {name: cell for name, cell in told.items() if cell}
-                yield Source(
-                    study, signature_of([root / study]), (row.get("site") or "").strip() or None, extra or None
-                )
+                if is_remote and not UID.fullmatch(extra.get("series", "1")):
+                    raise UsageError(f"line {number} of the manifest: `series` is no SeriesInstanceUID.", hint=hint)
+                images = (row.get("images") or "").strip()
+                signature = f"images {images[:20]}" if is_remote else signature_of([root / study])
+                yield Source(study, signature, (row.get("site") or "").strip() or None, extra or None)
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise UsageError("the manifest cannot be read as a UTF-8 CSV table.", hint=hint) from fault

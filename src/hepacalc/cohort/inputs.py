@@ -10,18 +10,22 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
-from hepacalc.errors import StudyNotFound
+from hepacalc.errors import MissingDependency, StudyNotFound
 
-__all__ = ["Header", "files_of", "opened", "probe", "read_header", "signature_of"]
+__all__ = ["UID", "Header", "dicomweb", "files_of", "opened", "probe", "read_header", "signature_of", "told_of"]
 
 _CHUNK = 2**20
 _HEAD_BYTES = 2**17
 _MOST_MEMBERS = 20
 OLDEST = 90.0
 """Ages above are kept as this, as in de-identified data (45 CFR 164.514)."""
+
+UID = re.compile(r"[0-9.]{1,64}")
 
 Header = dict[str, Any]
 """``study_uid``, ``age_years``, ``sex``: what one image says; None where it says nothing."""
@@ -55,11 +59,15 @@ def probe(argument: dict[str, Any]) -> dict[str, Any]:
     """Look at one study: hash of its content, header facts, size. Work of an executor.
 
     Args:
-        argument: ``root``, ``source`` (relative paths with line feeds between), ``extra``.
+        argument: ``root``, ``source`` (relative paths with line feeds between), ``extra``; with ``dicomweb`` (URL, file
+            or None) the source is a StudyInstanceUID on a server.
 
     Raises:
-        StudyNotFound: a file cannot be read.
+        StudyNotFound: a file cannot be read, or the server does not hold the study.
+        HepacalcError: as of :func:`hepacalc.cohort.dicomweb.look`.
     """
+    if argument.get("dicomweb"):
+        return _probe_remote(argument)
     root = Path(argument["root"])
     digests: list[bytes] = []
     header: Header = {}
@@ -76,6 +84,30 @@ def probe(argument: dict[str, Any]) -> dict[str, Any]:
         whole.update(argument["source"].encode())  # two empty folders are not the same study
     told = {"study_uid": None, "age_years": None, "sex": None} | header
     return {"input_hash": whole.hexdigest()[:40], "files": len(digests), "bytes": total} | told
+
+
+def dicomweb() -> ModuleType:
+    """Return the module that speaks with DICOMweb servers.
+
+    Raises:
+        MissingDependency: the extra ``server`` is not installed.
+    """
+    try:
+        return import_module("hepacalc.cohort.dicomweb")
+    except ModuleNotFoundError as missing:
+        raise MissingDependency(
+            f"Studies on a DICOMweb server need the package {missing.name}, which is not installed.",
+            hint='Run: pip install "hepacalc[server]"',
+        ) from missing
+
+
+def _probe_remote(argument: dict[str, Any]) -> dict[str, Any]:
+    web = dicomweb()
+    extra = argument.get("extra") or {}
+    found = web.look(web.remote_of(*argument["dicomweb"]), argument["source"], extra.get("series"))
+    told: dict[str, Any] = {"input_hash": web.hash_of(argument["source"], found.images, extra)}
+    told |= {"study_uid": argument["source"], "files": len(found.images), "bytes": None}
+    return told | dict(found.facts)
 
 
 def _look(file: Path, *, wants_header: bool) -> tuple[bytes, int, Header]:
@@ -128,9 +160,14 @@ def read_header(file: IO[bytes]) -> Header:
             told = {name: str(held.get(name) or "") for name in names}
     except PARSER_ERRORS:
         return {}
+    return told_of(told)
+
+
+def told_of(told: dict[str, str]) -> Header:
+    """Return what is kept of the values of a header, by keyword; missing ones are empty."""
     uid = told["StudyInstanceUID"]
     return {
-        "study_uid": uid if re.fullmatch(r"[0-9.]{1,64}", uid) else None,
+        "study_uid": uid if UID.fullmatch(uid) else None,
         "age_years": _age(told["PatientAge"], told["PatientBirthDate"], told["StudyDate"]),
         "sex": {"F": "female", "M": "male", "O": "other"}.get(told["PatientSex"].strip().upper()),
     }

@@ -21,7 +21,7 @@ from hepacalc.errors import LedgerError
 __all__ = ["LEDGER", "SCHEMA", "Ledger", "Source", "Study", "packed", "unpacked"]
 
 LEDGER = "ledger.sqlite"
-SCHEMA = 1
+SCHEMA = 2
 """Version of the tables below."""
 
 _TABLES = """
@@ -219,7 +219,7 @@ class Ledger:
         """Say that a study holds what another one holds."""
         self.db.execute("UPDATE studies SET status='duplicate', version=?, code=NULL WHERE id=?", (version, study))
 
-    def done(self, study: int, input_hash: str, version: str, patient: str | None, rows: dict[str, Any]) -> None:
+    def done(self, study: int, input_hash: str, version: str, patient: str | None, rows: dict[str, list[Any]]) -> None:
         """Keep the result of a study."""
         self.db.execute(
             "UPDATE studies SET status='done', version=?, patient_hash=?, attempts=attempts+1, code=NULL, name=NULL, "
@@ -242,6 +242,10 @@ class Ledger:
             "UPDATE studies SET status=?, lane=?, attempts=attempts+1 WHERE id=?",
             (status, lane, study),
         )
+
+    def later(self, study: int) -> None:
+        """Put a study back, to be looked at anew when all others are done."""
+        self.db.execute("UPDATE studies SET status='found', input_hash=NULL, attempts=attempts+1 WHERE id=?", (study,))
 
     def attempt(
         self,
@@ -275,15 +279,23 @@ class Ledger:
         )
 
 
-def packed(rows: dict[str, Any]) -> bytes:
-    """Return the rows of a study as they are kept."""
-    return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode(), 6)
+def packed(rows: dict[str, list[Any]]) -> bytes:
+    """Return the rows of a study as they are kept: how many each table has, then each row as a line of JSON."""
+    lines = [_line({name: len(found) for name, found in rows.items()})]
+    lines += [_line(row) for found in rows.values() for row in found]
+    return zlib.compress("\n".join(lines).encode(), 6)
 
 
-def unpacked(data: bytes) -> dict[str, Any]:
-    """Return rows that :func:`packed` keeps."""
-    found: dict[str, Any] = json.loads(zlib.decompress(data))
-    return found
+def unpacked(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield ``(table, row as JSON)`` of what :func:`packed` keeps."""
+    lines = iter(zlib.decompress(data).decode().split("\n"))
+    for name, count in json.loads(next(lines)).items():
+        for _ in range(count):
+            yield name, next(lines)
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _locked(path: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 
 from hepacalc.cohort.executor import Fault, Job, Outcome, fault_of
+from hepacalc.cohort.scratch import make_scratch, sweep
 from hepacalc.cohort.worker import THREAD_SETTINGS, out_of_memory, receive, resident_mb, send
 from hepacalc.errors import HepacalcError, OutOfTime, WorkerLost
 
@@ -31,6 +33,7 @@ class _Worker:
     """One worker process and what it works on."""
 
     process: subprocess.Popen[bytes]
+    folder: str
     is_ready: bool = False
     job: Job | None = None
     since: float = field(default_factory=time.monotonic)
@@ -60,6 +63,7 @@ class LocalExecutor:
         self._recycle = recycle
         self._workers: list[_Worker] = []
         self._told: queue.Queue[tuple[_Worker, object]] = queue.Queue()
+        sweep()
 
     @property
     def at_once(self) -> int:
@@ -119,14 +123,19 @@ class LocalExecutor:
     def _start(self) -> _Worker:
         settings = dict.fromkeys(THREAD_SETTINGS, str(self._threads))
         path = os.pathsep.join(entry for entry in sys.path if entry)
+        folder, held = make_scratch()
         worker = _Worker(
             subprocess.Popen(
-                [sys.executable, "-m", "hepacalc.cohort.worker", self._warm],
+                [sys.executable, "-m", "hepacalc.cohort.worker", self._warm, folder],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=os.environ | settings | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"},
-            )
+                env=os.environ | settings | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore", "TMPDIR": folder},
+                pass_fds=() if held is None else (held,),
+            ),
+            folder,
         )
+        if held is not None:
+            os.close(held)  # the worker holds it now
         self._workers.append(worker)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
         return worker
@@ -197,6 +206,7 @@ class LocalExecutor:
         self._workers.remove(worker)
         worker.process.kill()
         worker.process.wait()
+        shutil.rmtree(worker.folder, ignore_errors=True)
         for pipe in (worker.process.stdin, worker.process.stdout):
             if pipe is not None:
                 try:

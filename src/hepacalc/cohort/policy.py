@@ -5,37 +5,27 @@ from __future__ import annotations
 from typing import Literal
 
 from hepacalc.cohort.executor import Fault
+from hepacalc.report.cohort_phrases import FAILURE_CLASSES
 
-__all__ = ["CLASSES", "REPEATABLE", "Next", "class_of", "decide"]
+__all__ = ["REPEATABLE", "Next", "class_key", "class_of", "decide"]
 
-Next = Literal["fail", "again", "fewer"]
+Next = Literal["fail", "again", "fewer", "later"]
 
-CLASSES: dict[str, str] = {
-    "IN": "input cannot be used",
-    "GEO": "geometry cannot be trusted",
-    "LIV": "no usable liver",
-    "MEA": "cannot be measured",
-    "KNO": "knowledge base",
-    "OUT": "results cannot be written",
-    "DEP": "something is not installed",
-    "USE": "options contradict each other",
-    "RUN-01": "out of memory",
-    "RUN-02": "out of time",
-    "RUN-03": "process or machine lost",
-    "RUN-04": "fault of hepacalc",
-}
-"""Words for a code, or for the letters before its dash."""
-
-REPEATABLE = ("OUT-01", "DEP-01", "RUN-01", "RUN-02", "RUN-03", "RUN-04")
+REPEATABLE = ("OUT-01", "DEP-01", "RUN-01", "RUN-02", "RUN-03", "RUN-04", "SRV-07", "SRV-10")
 """Codes for which another run may end differently; a bad input is never tried again unless its files change."""
 
-_TRIES = {"OUT-01": 3, "RUN-02": 2, "RUN-03": 4}
+_TRIES = {"OUT-01": 3, "RUN-02": 2, "RUN-03": 4, "SRV-07": 5}
 """Attempts, the first one included."""
 
 
 def class_of(code: str) -> str:
     """Return the class of an error code in words."""
-    return CLASSES.get(code) or CLASSES.get(code.partition("-")[0], "other")
+    return FAILURE_CLASSES[class_key(code)]
+
+
+def class_key(code: str) -> str:
+    """Return the key of a code in ``FAILURE_CLASSES``."""
+    return next((key for key in (code, code.partition("-")[0]) if key in FAILURE_CLASSES), "")
 
 
 def decide(fault: Fault, attempts: int, at_once: int) -> Next:
@@ -48,4 +38,6 @@ def decide(fault: Fault, attempts: int, at_once: int) -> Next:
     """
     if fault.code == "RUN-01":
         return "fewer" if at_once > 1 else "fail"
+    if fault.code == "SRV-07":
+        return "later" if attempts < _TRIES[fault.code] else "fail"
     return "again" if attempts < _TRIES.get(fault.code, 1) else "fail"

@@ -21,7 +21,7 @@ from hepacalc.cohort.local import LocalExecutor, cores
 from hepacalc.cohort.worker import out_of_memory
 from hepacalc.errors import HepacalcError, UnexpectedFault, WorkerLost
 
-__all__ = ["RayExecutor"]
+__all__ = ["RayExecutor", "Tried"]
 
 _LONGEST_POLL = 60.0
 _LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
@@ -138,7 +138,7 @@ def _nodes() -> list[dict[str, Any]]:
     return found
 
 
-class _Tried:
+class Tried:
     """Context manager that keeps an error: Ray raises bare exceptions when a cluster cannot be had."""
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ def _connect(address: str | None, cpus: int) -> None:
     told: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         told |= {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": _LOOPBACK}
-    with _Tried() as tried:
+    with Tried() as tried:
         ray.init(address=address or "local", **told)
     if tried.error is None:
         return

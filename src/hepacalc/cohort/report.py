@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
 
-from hepacalc.cohort.policy import REPEATABLE
+from hepacalc.cohort.policy import REPEATABLE, class_key
 from hepacalc.cohort.statistics import Estimate, wilson
 from hepacalc.cohort.tables import read_tables
+from hepacalc.report import words
+from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_WORDS, FAILURE_CLASSES
 from hepacalc.report.folders import told
-from hepacalc.report.html import page_environment, style
+from hepacalc.report.html import HTML_LANG, page_environment, style
+from hepacalc.report.language import phrase, speaking, spoken
+from hepacalc.report.sentences import say
 
 __all__ = ["Group", "Share", "cohort_numbers", "render_cohort", "write_cohort_report"]
 
@@ -67,18 +73,23 @@ _THICKNESS = (
     "CASE WHEN slice_thickness_mm IS NULL THEN NULL WHEN slice_thickness_mm <= 1.5 THEN 'up to 1.5 mm' WHEN "
     "slice_thickness_mm <= 3 THEN '1.5-3 mm' WHEN slice_thickness_mm <= 5 THEN '3-5 mm' ELSE 'more than 5 mm' END"
 )
+_TOTAL = _MASS.replace("mass_mg", "total_mass_mg")
 _CALCIFIED = "lesions WHERE kind = 'calcification'"
+_OF_STUDY = "Total mass of a study with calcification"
+_POSITIVE = "studies WHERE calcifications > 0"
 
 
-def write_cohort_report(folder: Path, path: Path, *, command: str = "") -> None:
+def write_cohort_report(folder: Path, path: Path, *, command: str = "", language: str = "en") -> None:
     """Write the report of the tables in ``folder`` to ``path``.
 
     Args:
         folder: that of ``cohort run``, or of the Parquet files.
         path: of the HTML file.
-        command: that repeats what failed, to be shown.
+        command: that ran the cohort; shown with ``--again`` and the codes that may end differently.
+        language: ``en`` or ``zh``.
 
     Raises:
+        UsageError: another language.
         LedgerError: the tables are not there.
         OutputError: the report cannot be written.
     """
@@ -86,17 +97,60 @@ def write_cohort_report(folder: Path, path: Path, *, command: str = "") -> None:
         tempfile.TemporaryDirectory(prefix="hepacalc-report-") as name,
         read_tables(folder, memory=MEMORY, temporary=Path(name)) as held,
     ):
-        page = render_cohort(cohort_numbers(held), command=command)
+        page = render_cohort(cohort_numbers(held), command=command, language=language)
     with told(Path(path.name)):
         path.write_text(page, "utf-8", newline="\n")
 
 
-def render_cohort(numbers: dict[str, Any], *, command: str = "") -> str:
-    """Return the page of what :func:`cohort_numbers` counted."""
-    template = page_environment().get_template("cohort.html.j2")
-    return template.render(
-        c=numbers, command=command, css=style("tokens.css", "report.css", "cohort.css"), unknown=UNKNOWN
-    )
+def render_cohort(numbers: dict[str, Any], *, command: str = "", language: str = "en") -> str:
+    """Return the page of what :func:`cohort_numbers` counted.
+
+    Raises:
+        UsageError: another language.
+    """
+    with speaking(language):
+        template = page_environment().get_template("cohort.html.j2")
+        return template.render(
+            c=numbers, command=command and f"{command} --again {','.join(numbers['repeatable_codes'])}",
+            css=style("tokens.css", "report.css", "cohort.css"), unknown=UNKNOWN, named=_named, check_name=_check_name,
+            class_name=_class_name, said=say, scale=_scale(numbers), lang=HTML_LANG.get(spoken(), spoken()),
+        )  # fmt: skip
+
+
+_VALUES: dict[str, Callable[[Any], str]] = {
+    "Sex": say,
+    "Contrast phase": words.phase_text,
+    "Pattern of calcified lesions": say,
+    "Certainty of calcified lesions": words.certainty_text,
+    "What candidates were taken for": words.kind_text,
+    "Worst check of the input": words.level_text,
+}
+"""How values of a table are said, by the title under which they stand."""
+
+
+def _named(name: str, title: str = "") -> str:
+    """Return a title, or a group below a title, in the language that is spoken; names of sites stay as they are."""
+    if name in COHORT_WORDS:
+        return phrase(f"cohort-word.{name}", COHORT_WORDS[name])
+    if found := re.fullmatch(r"(\d+) others", name):
+        return words.text("cohort.others", count=found[1])
+    return _VALUES[title](name) if title in _VALUES else name
+
+
+def _check_name(code: str) -> str:
+    return phrase(f"check-name.{code}", CHECK_NAMES[code]) if code in CHECK_NAMES else ""
+
+
+def _class_name(code: str) -> str:
+    key = class_key(code)
+    return phrase(f"failure-class.{key}", FAILURE_CLASSES[key])
+
+
+def _scale(numbers: dict[str, Any]) -> int:
+    """Return the end of the axis of the prevalences in %: the first that holds every interval of 20 studies."""
+    groups = [group for _, found in numbers["prevalence"] for group in found if group.studies >= 20]
+    highs = [100 * group.positive.high for group in groups]
+    return next((end for end in (5, 10, 25, 50, 75) if highs and max(highs) <= end), 100)
 
 
 def cohort_numbers(held: duckdb.DuckDBPyConnection) -> dict[str, Any]:
@@ -126,6 +180,10 @@ def cohort_numbers(held: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "prevalence": [(title, _groups(held, what)) for title, what in _GROUPINGS],
         "distributions": [
             ("Calcified lesions per study", _shares(held, _NUMBER, "studies", "min(calcifications)")),
+            (
+                _OF_STUDY,
+                _shares(held, _TOTAL, _POSITIVE, "min(total_mass_mg) NULLS LAST"),
+            ),
             ("Mass of a calcified lesion", _shares(held, _MASS, _CALCIFIED, "min(mass_mg) NULLS LAST")),
             ("Largest extent of a calcified lesion", _shares(held, _SIZE, _CALCIFIED, "min(extent_mm) NULLS LAST")),
             ("Pattern of calcified lesions", _shares(held, "pattern", _CALCIFIED, "count(*) DESC, 1")),
@@ -133,6 +191,11 @@ def cohort_numbers(held: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             ("Certainty of calcified lesions", _shares(held, "certainty", _CALCIFIED, "count(*) DESC, 1")),
             ("What candidates were taken for", _shares(held, "kind", "foci", "count(*) DESC, 1")),
         ],
+        "middles": {
+            _OF_STUDY: (*_middle(held, "total_mass_mg", _POSITIVE), "mg"),
+            "Mass of a calcified lesion": (*_middle(held, "mass_mg", _CALCIFIED), "mg"),
+            "Largest extent of a calcified lesion": (*_middle(held, "extent_mm", _CALCIFIED), "mm"),
+        },
         "input": [
             ("Contrast phase", _shares(held, "phase", "studies", "count(*) DESC, 1")),
             ("Tube voltage", _shares(held, "printf('%g kV', kvp)", "studies", "min(kvp)")),
@@ -158,12 +221,27 @@ def cohort_numbers(held: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         ).fetchall(),
         "failed_total": _row(held, "SELECT count(*) FROM failures")[0],
         "repeatable": _row(held, f"SELECT count(*) FROM failures WHERE code IN {REPEATABLE}")[0],
+        "repeatable_codes": [
+            row[0]
+            for row in held.execute(
+                f"SELECT DISTINCT code FROM failures WHERE code IN {REPEATABLE} ORDER BY 1"
+            ).fetchall()
+        ],
         "spent": _row(
             held,
             "SELECT count(*), median(seconds), quantile_cont(seconds, 0.95), max(peak_mb), sum(seconds)/3600 FROM runs "
             "WHERE status = 'done' AND stages <> ''",
         ),
     }
+
+
+def _middle(held: duckdb.DuckDBPyConnection, column: str, source: str) -> tuple[Any, ...]:
+    """Return median, quartiles, how many are measured and how many are not."""
+    return _row(
+        held,
+        f"SELECT median({column}), quantile_cont({column}, 0.25), quantile_cont({column}, 0.75), count({column}), "
+        f"count(*) - count({column}) FROM {source}",
+    )
 
 
 def _row(held: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
@@ -179,9 +257,9 @@ def _groups(held: duckdb.DuckDBPyConnection, what: str) -> list[Group]:
         "min(age_years) FROM studies GROUP BY 1"
     ).fetchall()
     numbered = what == _AGES
-    rows.sort(key=lambda row: (row[0] is None, (row[4] or 0) if numbered else 0, str(row[0])))
+    rows.sort(key=lambda row: (row[0] is None, (row[4] or 0) if numbered else 0, _natural(str(row[0]))))
     if len(rows) > MOST_SITES + 1:
-        rows.sort(key=lambda row: (row[0] is None, -row[1], str(row[0])))
+        rows.sort(key=lambda row: (row[0] is None, -row[1], _natural(str(row[0]))))
         known = [row for row in rows if row[0] is not None]
         rest = known[MOST_SITES:]
         other = (f"{len(rest)} others", *(sum(row[k] for row in rest) for k in (1, 2, 3)))
@@ -190,6 +268,11 @@ def _groups(held: duckdb.DuckDBPyConnection, what: str) -> list[Group]:
         Group(UNKNOWN if row[0] is None else str(row[0]), row[1], wilson(row[2], row[1]), wilson(row[3], row[1]))
         for row in rows
     ]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a key by which site 2 comes before site 10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", name)]
 
 
 def _shares(held: duckdb.DuckDBPyConnection, what: str, source: str, order: str) -> list[Share]:

@@ -46,7 +46,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "studies": (
         _KEY,
         Column("study_uid", "VARCHAR", "", "StudyInstanceUID; NULL where the files have none"),
-        Column("source", "VARCHAR", "", "path relative to the root; the first one where the same files lie twice"),
+        Column("source", "VARCHAR", "", "path below the root, or StudyInstanceUID on a server; the first of several"),
         Column("copies", "INTEGER", "", "how many paths hold these same files"),
         Column("site", "VARCHAR", "", "from the manifest or the patient table"),
         Column("age_years", "DOUBLE", "a", "at the scan, from the patient table or header; 90 is 90 and more"),
@@ -159,7 +159,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("status", "VARCHAR", "", "of its sources: read, unchecked, recalled, ours, judgement"),
     ),
     "failures": (
-        Column("source", "VARCHAR", "", "path relative to the root"),
+        Column("source", "VARCHAR", "", "path relative to the root, or StudyInstanceUID on a server"),
         Column("study_key", "VARCHAR", "", "NULL when the files could not be read"),
         Column("study_uid", "VARCHAR", "", "StudyInstanceUID, where a header told it"),
         Column("site", "VARCHAR", "", "as in `studies`"),
@@ -177,7 +177,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("studies", "BIGINT", "", "how many"),
     ),
     "runs": (
-        Column("source", "VARCHAR", "", "path relative to the root"),
+        Column("source", "VARCHAR", "", "path relative to the root, or StudyInstanceUID on a server"),
         Column("version", "VARCHAR", "", "by which it was tried"),
         Column("attempt", "INTEGER", "", "of this study with this version, from 1"),
         Column("status", "VARCHAR", "", "`done`, `failed`, `again`"),

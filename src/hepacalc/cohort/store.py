@@ -114,6 +114,7 @@ class _Remote:
     @contextmanager
     def held(self, key: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="hepacalc-") as name:
+            self._fs.invalidate_cache()  # another process may have written since
             for path in self._fs.ls(f"{self._root}/{_place(key)}", detail=False):
                 Path(name, path.rpartition("/")[2]).write_bytes(self._fs.cat_file(path))
             yield Path(name)

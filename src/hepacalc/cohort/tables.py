@@ -122,12 +122,13 @@ def _write_lines(ledger: Ledger, stage: Path) -> None:
             for name in TABLES
         }
         for key, source, copies, uid, site, age, sex, version, data in ledger.db.execute(_ASSESSED):
-            rows = unpacked(data)
             about = {"study_uid": uid, "source": source, "copies": copies, "site": site, "age_years": age, "sex": sex}
-            rows["studies"] = [about | {"version": version} | row for row in rows["studies"]]
-            for name, found in rows.items():
-                for row in found:
-                    files[name].write(_line({"study_key": key} | row))
+            begin = {"study_key": key}
+            begins = {"studies": _line(begin | about | {"version": version})}
+            for name, text in unpacked(data):
+                # rows are put behind their key as they are: to read and write a million of them again takes minutes
+                start = begins.setdefault(name, _line(begin))[:-2]
+                files[name].write(f"{start}}}\n" if text == "{}" else f"{start},{text[1:]}\n")
         failed = ("source", "study_key", "study_uid", "site", "age_years", "sex", "code", "name", "message", "hint")
         for row in ledger.db.execute(_FAILED):
             held = dict(zip(failed, row, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
@@ -13,7 +13,7 @@ from typing import Any
 
 from hepacalc.assess import assess_volume
 from hepacalc.cohort.find import SEVERAL
-from hepacalc.cohort.inputs import opened
+from hepacalc.cohort.inputs import dicomweb, opened
 from hepacalc.cohort.rows import rows_of
 from hepacalc.cohort.store import Store, open_store
 from hepacalc.cohort.versions import StageVersions
@@ -44,9 +44,9 @@ def assess_one(argument: dict[str, Any]) -> dict[str, Any]:
     """Assess one study as far as it is not done yet. Work of an executor.
 
     Args:
-        argument: ``root``, ``source``, ``extra``; ``key`` (hash of the input); ``store`` (address); ``versions``
-            (wanted, one hash a stage); ``options``; ``patient`` (plain fields, or None) with ``patient_hash``;
-            ``today``; ``threads``.
+        argument: ``root``, ``source``, ``extra``, ``dicomweb`` (as of :func:`hepacalc.cohort.inputs.probe`); ``key``
+            (hash of the input); ``store`` (address); ``versions`` (wanted, one hash a stage); ``options``; ``patient``
+            (plain fields, or None) with ``patient_hash``; ``today``; ``threads``.
 
     Returns:
         ``stages`` that were done now, with commas; ``rows`` of the tables.
@@ -90,7 +90,7 @@ def _measured(argument: dict[str, Any], stored: Store | None) -> Assessment:
     root = Path(argument["root"])
     seconds: list[tuple[str, float]] = []
     with ExitStack() as stack:
-        path = stack.enter_context(opened(root, argument["source"]))
+        path = stack.enter_context(_opened(root, argument))
         start = time.perf_counter()
         volume, choice = open_study(path, series=extra.get("series"), allow_gaps=bool(options.get("allow_gaps")))
         seconds.append(("reading the study", round(time.perf_counter() - start, 3)))
@@ -120,6 +120,17 @@ def _measured(argument: dict[str, Any], stored: Store | None) -> Assessment:
         found = replace(found, liver=replace(found.liver, volume_ml=before.liver.volume_ml))
     rest = tuple(one for one in found.run.seconds if one[0] != "finding the liver")
     return replace(found, run=replace(found.run, seconds=(*seconds, *rest)))
+
+
+def _opened(root: Path, argument: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Give the study, fetched first where it lies on a DICOMweb server."""
+    if not argument.get("dicomweb"):
+        return opened(root, argument["source"])
+    web = dicomweb()
+    found: AbstractContextManager[Path] = web.fetched(
+        web.remote_of(*argument["dicomweb"]), argument["source"], argument.get("extra") or {}, str(argument["key"])
+    )
+    return found
 
 
 def _segmented(volume: Volume, name: str, threads: int) -> LiverMask:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import shutil
 import signal
 import struct
 import sys
@@ -143,17 +144,25 @@ def _address_space(memory_mb: float) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _end_with(parent: int) -> None:
-    """Leave as soon as the process that started this one is gone."""
+def _end_with(parent: int, folder: str) -> None:
+    """Leave as soon as the process that started this one is gone, and take the temporary folder along."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
-def main(warm: str) -> None:
-    """Serve jobs from standard input until it ends."""
+def main(warm: str, folder: str) -> None:
+    """Serve jobs from standard input until it ends; ``folder`` is for temporary files and removed at the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(), folder), daemon=True).start()
+    try:
+        _serve(warm)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(warm: str) -> None:
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -174,4 +183,4 @@ def main(warm: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

@@ -26,7 +26,7 @@ WITHIN = 0.5
 ALIKE = 2.5
 """How many times higher one of them may be and still be the same thing (metal in a calcification is another)."""
 ALIKE_CALCIUM = 6.0
-"""The same where none is as bright as metal: slices cut thick leave what lies around a peak below half of it."""
+"""The same for a peak and what lies around it like a skin, where none is as bright as metal: thick slices do that."""
 INSIDE_APART = 0.3
 """Largest difference of the shares in the liver: a focus beside a rib is no part of the rib."""
 
@@ -58,7 +58,9 @@ def distinct(candidates: Sequence[Candidate], *, vessel_hu: float | None = None)
             within, beside = _shares(part, whole)
             if max(within, beside) <= WITHIN:
                 continue
-            if _alike(part, whole) and (vessel_hu is None or min(part.peak_hu, whole.peak_hu) > vessel_hu):
+            if (_alike(part, whole) or _is_skin(part, whole)) and (
+                vessel_hu is None or min(part.peak_hu, whole.peak_hu) > vessel_hu
+            ):
                 keep(k, _joined(whole, part))
                 break
             if within <= WITHIN:
@@ -83,11 +85,17 @@ def _height(candidate: Candidate) -> float:
     return max(candidate.peak_hu - candidate.background_hu, 1e-3)
 
 
-def _alike(part: Candidate, whole: Candidate) -> bool:
+def _alike(part: Candidate, whole: Candidate, most: float = ALIKE) -> bool:
     """Whether two candidates can be one thing: of about the same height, and in the liver to about the same share."""
     ratio = _height(part) / _height(whole)
-    most = ALIKE_CALCIUM if max(part.peak_hu, whole.peak_hu) < METAL_HU else ALIKE
     return 1 / most <= ratio <= most and part.inside - whole.inside < INSIDE_APART
+
+
+def _is_skin(part: Candidate, whole: Candidate) -> bool:
+    """Whether the larger of two candidates lies around the smaller one, and is what is left of the same calcium."""
+    if max(part.peak_hu, whole.peak_hu) >= METAL_HU or not _alike(part, whole, ALIKE_CALCIUM):
+        return False
+    return max(_shares(whole, part)) > WITHIN
 
 
 def _shares(part: Candidate, whole: Candidate) -> tuple[float, float]:

@@ -23,6 +23,7 @@ __all__ = [
     "Part",
     "Seen",
     "Status",
+    "StoredComparisons",
 ]
 
 F64 = NDArray[np.float64]
@@ -276,3 +277,18 @@ class FollowUp:
     def to_dict(self) -> dict[str, object]:
         """Return what is told of the exams, for a log; the document is made by ``report/comparison.py``."""
         return {"priors": len(self.priors), "lesions": sum(len(c.lesions) for c in self.comparisons)}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class StoredComparisons:
+    """Comparisons of one exam as ``comparison.json`` keeps them: without the exams' voxels.
+
+    Args:
+        comparisons: of the current exam with each earlier one, the latest first.
+    """
+
+    comparisons: tuple[Comparison, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what is told of the exams, for a log."""
+        return {"priors": len(self.comparisons), "lesions": sum(len(c.lesions) for c in self.comparisons)}

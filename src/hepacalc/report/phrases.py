@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_PHRASES, COHORT_WORDS, FAILURE_CLASSES
 from hepacalc.report.comparison_phrases import COMPARISON_PHRASES, STATUS_NAMES
 from hepacalc.report.marks import MARKS
 from hepacalc.report.reason_phrases import (
@@ -292,7 +293,7 @@ PHRASES: dict[str, str] = {
     ),
 }  # fmt: skip
 
-PHRASES |= MARKS | REASON_PHRASES | TEXT_PHRASES | SHEET_PHRASES | COMPARISON_PHRASES
+PHRASES |= MARKS | REASON_PHRASES | TEXT_PHRASES | SHEET_PHRASES | COMPARISON_PHRASES | COHORT_PHRASES
 
 TABLES: dict[str, dict[str, str]] = {
     "": PHRASES,
@@ -306,6 +307,9 @@ TABLES: dict[str, dict[str, str]] = {
     "status-name": STATUSES,
     "status-short": SHORT_STATUSES,
     "change-name": STATUS_NAMES,
+    "failure-class": FAILURE_CLASSES,
+    "check-name": CHECK_NAMES,
+    "cohort-word": COHORT_WORDS,
     "strength": {f"{least:g}": word for least, word in STRENGTHS},
 }
 """Every phrase; the context of a translation is ``TABLE.KEY``, or the key alone of the first table."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepacalc.errors import GeometryError, InputError, InvalidAssessment, LiverError, OtherStudy, UsageError
+from hepacalc.followup.records import Comparison, StoredComparisons
 from hepacalc.geometry import Geometry
 from hepacalc.interop.uids import is_without_identity, mapped_uid
 from hepacalc.reason.reasoning import Reasoning
@@ -31,7 +32,8 @@ from hepacalc.study.slices import shown_uid
 from hepacalc.study.tilt import labels_from_source
 
 __all__ = [
-    "UnreadVolume", "assessment_of", "read_document", "read_stored", "reasoning_from", "record_from", "with_scan",
+    "UnreadVolume", "assessment_of", "comparisons_from", "read_document", "read_stored", "reasoning_from",
+    "record_from", "with_scan",
 ]  # fmt: skip
 
 LARGEST_DOCUMENT = 256 * 2**20
@@ -184,6 +186,18 @@ def reasoning_from(plain: dict[str, Any]) -> Reasoning:
     """Return the reasoning that plain JSON values, which follow the schema, are of."""
     found: Reasoning = _decode(Reasoning, plain)
     return found
+
+
+def comparisons_from(doc: dict[str, Any]) -> StoredComparisons:
+    """Return the comparisons of a ``comparison.json`` that this version wrote."""
+    found = []
+    for one in doc["comparisons"]:
+        lesions = [
+            {**change, "foci": [[pair["prior"], pair["current"]] for pair in change["foci"]]}
+            for change in one["lesions"]
+        ]
+        found.append(_decode(Comparison, {**one, "current": doc["current"], "lesions": lesions}))
+    return StoredComparisons(tuple(found))
 
 
 def with_scan(assessment: Assessment, volume: Volume, key: bytes | None = None) -> Assessment:

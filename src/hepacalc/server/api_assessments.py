@@ -1,36 +1,31 @@
-"""REST: assessments: their files, slices for the viewer, corrections of foci, decisions about the plan."""
+"""REST: assessments: their files, corrections of foci, decisions about the plan."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import APIRouter, Depends, Request
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import insert, select, update
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 
 from hepacalc.server.access import assessment_of, need, note, site_of, study_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import new_id, now, reading, writing
 from hepacalc.server.days import today
 from hepacalc.server.due import close_in_registry
-from hepacalc.server.faults import Conflict, InvalidRequest, NotThere, Unavailable
+from hepacalc.server.faults import Conflict, InvalidRequest, NotThere
+from hepacalc.server.follow_up import lineage
 from hepacalc.server.jobs import Work, enqueue
 from hepacalc.server.middleware import DOCUMENT_POLICY
-from hepacalc.server.stored import read_json, reasoning_of
+from hepacalc.server.stored import reasoning_of
 from hepacalc.server.tables import decisions, studies
-from hepacalc.server.work.storing import scan_name
 
 __all__ = ["FILES", "router"]
 
 router = APIRouter(prefix="/api", tags=["assessments"])
 Reader = Annotated[Identity, Depends(need("read"))]
 Assessor = Annotated[Identity, Depends(need("assess"))]
-Plane = Literal["axial", "coronal", "sagittal"]
 
 FILES: dict[str, str] = {
     "assessment.json": "application/json",
@@ -143,68 +138,6 @@ def list_files(request: Request, who: Reader, assessment_id: str) -> dict[str, A
     return {"files": found}
 
 
-# ---------------------------------------------------------------- slices
-
-
-@router.get("/assessments/{assessment_id}/view")
-def get_view(request: Request, who: Reader, assessment_id: str) -> Response:
-    """Grid of the viewer's arrays; 202 with a job while they are being made ready."""
-    row, folder = assessment_of(request, who, assessment_id)
-    if row["study_kind"] == "form":
-        raise NotThere("there is no scan to look at.", hint="Read the answer.")
-    if not all(path.is_file() for path in _arrays(request, row)):
-        with writing(site_of(request).engine) as connection:
-            work = Work("view", f"view:{assessment_id}:{int(now() // 60)}", study_id=row["study_id"], priority=20,
-                        user_id=who.user_id, payload={"parent": assessment_id})  # fmt: skip
-            job = enqueue(connection, work)
-        return JSONResponse({"job_id": job}, 202)
-    note(request, "scan.view", row["study_id"])
-    return JSONResponse(read_json(folder / "view.json"))
-
-
-@router.get("/assessments/{assessment_id}/scan/{plane}/{index}", response_class=Response)
-def get_scan(request: Request, who: Reader, assessment_id: str, plane: Plane, index: int) -> Response:
-    """One slice in HU: int16, little endian, rows from head or front, columns from the patient's right."""
-    row, _ = assessment_of(request, who, assessment_id)
-    return _slice(_arrays(request, row)[0], plane, index)
-
-
-@router.get("/assessments/{assessment_id}/labels/{plane}/{index}", response_class=Response)
-def get_labels(request: Request, who: Reader, assessment_id: str, plane: Plane, index: int) -> Response:
-    """One slice of masks: uint16, little endian; bit 15 is liver, the other bits are the id of a focus."""
-    row, _ = assessment_of(request, who, assessment_id)
-    return _slice(_arrays(request, row)[1], plane, index)
-
-
-def _arrays(request: Request, row: Any) -> tuple[Path, Path]:
-    store = site_of(request).store
-    return store.cache(scan_name(row["study_id"], row["series_uid"])), store.cache(row["id"])
-
-
-@lru_cache(maxsize=32)
-def _opened(path: Path, _inode: int) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
-
-
-def _slice(path: Path, plane: Plane, index: int) -> Response:
-    try:
-        array = _opened(path, path.stat().st_ino)
-    except FileNotFoundError:
-        raise Unavailable("the scan is not ready for viewing.", hint="Ask for its view first.") from None
-    axis = {"axial": 0, "coronal": 1, "sagittal": 2}[plane]
-    if not 0 <= index < array.shape[axis]:
-        raise NotThere("there is no such slice.", hint=f"Ask for 0 to {array.shape[axis] - 1}.")
-    cut = np.take(array, index, axis=axis)
-    # the array runs from feet to head, a picture from head to feet
-    cut = cut if plane == "axial" else cut[::-1]
-    return Response(
-        np.ascontiguousarray(cut).tobytes(),
-        media_type="application/octet-stream",
-        headers={"cache-control": "private, max-age=3600", "x-shape": f"{cut.shape[0]} {cut.shape[1]}"},
-    )
-
-
 # ---------------------------------------------------------------- what a person changes
 
 
@@ -213,14 +146,14 @@ def edit_foci(request: Request, who: Assessor, assessment_id: str, told: Edits) 
     """Confirm, rename, draw or take away foci; numbers and causes follow in a new assessment."""
     row, _ = assessment_of(request, who, assessment_id)
     study = study_of(request, who, row["study_id"])
-    if study["assessment_id"] != assessment_id:
-        raise Conflict("there is a newer assessment of this study.", hint="Load the study again.")
     edits = [edit.model_dump(exclude_none=True, mode="json") for edit in told.edits]
     with writing(site_of(request).engine) as connection:
+        if assessment_id not in lineage(connection, study["assessment_id"]):
+            raise Conflict("the foci of this study were changed meanwhile.", hint="Load the study again.")
         job = enqueue(
             connection,
             Work("edit", f"edit:{assessment_id}:{new_id()}", study_id=study["id"], user_id=who.user_id, priority=10,
-                 payload={"parent": assessment_id, "edits": edits}),
+                 payload={"parent": study["assessment_id"], "edits": edits}),
         )  # fmt: skip
     note(request, "foci.edit", study["id"])
     return {"job_id": job}

@@ -14,7 +14,7 @@ from hepacalc.reason.records import as_plain
 from hepacalc.server.access import need
 from hepacalc.server.accounts import Identity
 from hepacalc.server.days import today
-from hepacalc.server.stored import knowledge_of, record_of
+from hepacalc.server.stored import compared_record_of, knowledge_of
 from hepacalc.server.web import language_of, render
 
 __all__ = ["router"]
@@ -47,14 +47,14 @@ def differential_page(request: Request, who: Reader, asked: Question) -> Respons
 def consultation(request: Request, who: Reader, asked: Question) -> dict[str, Any]:
     """The whole answer: causes, red flags, plan with dates, next tests, questions, sources."""
     told = patient_from_data(asked.facts, today=today())
-    scan = record_of(request, who, asked.assessment_id) if asked.assessment_id else None
+    scan = compared_record_of(request, who, asked.assessment_id) if asked.assessment_id else None
     answer: dict[str, Any] = consult(told, knowledge_of(request), today=today(), assessment=scan).to_dict()
     return answer
 
 
 def _weighed(request: Request, who: Identity, asked: Question) -> Any:
     told = patient_from_data(asked.facts, today=today())
-    scan = record_of(request, who, asked.assessment_id) if asked.assessment_id else None
+    scan = compared_record_of(request, who, asked.assessment_id) if asked.assessment_id else None
     return weigh(told, knowledge_of(request), today=today(), assessment=scan)
 
 

@@ -28,7 +28,7 @@ from hepacalc.server.receive import earlier_upload, receive
 from hepacalc.server.tables import assessments, comparison_priors, comparisons, decisions, facts, jobs, studies, uploads
 from hepacalc.server.uploading import take_body
 from hepacalc.server.work.storing import latest_facts
-from hepacalc.server.worklist import page_of, progress_of, shown
+from hepacalc.server.worklist import WEIGHING_KINDS, page_of, progress_of, shown
 
 __all__ = ["router"]
 
@@ -152,10 +152,11 @@ def get_study(request: Request, who: Reader, study_id: str) -> dict[str, Any]:
             select(decisions).where(decisions.c.study_id == study_id).order_by(decisions.c.created)
         ).mappings().all()  # fmt: skip
         doing = progress_of(connection, [study_id]).get(study_id)
+        weighing = progress_of(connection, [study_id], WEIGHING_KINDS).get(study_id)
     note(request, "study.view", study_id)
     names = ("id", "revision", "kind", "parent_id", "user_id", "headline", "created")
     return {
-        **shown(row), "job": doing, "facts": told, "facts_version": version,
+        **shown(row), "job": doing, "weighing": weighing, "facts": told, "facts_version": version,
         "assessments": [{n: one[n] for n in names} for one in made],
         "decisions": [{n: v for n, v in one.items() if n != "study_id"} for one in taken],
     }  # fmt: skip

@@ -19,6 +19,7 @@ from hepacalc.server import (
     api_assessments,
     api_comparisons,
     api_differential,
+    api_images,
     api_jobs,
     api_knowledge,
     api_people,
@@ -32,6 +33,7 @@ from hepacalc.server import (
     pages,
     pages_knowledge,
     pages_sign_in,
+    pages_space,
 )
 from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere, ServerError
 from hepacalc.server.media import CrossOrigin
@@ -51,6 +53,7 @@ ROUTERS = (
     api_studies.router,
     api_jobs.router,
     api_assessments.router,
+    api_images.router,
     api_comparisons.router,
     api_registry.router,
     api_differential.router,
@@ -61,6 +64,7 @@ ROUTERS = (
     cds_hooks.router,
     pages_sign_in.router,
     pages.router,
+    pages_space.router,
     pages_knowledge.router,
     oidc.router,
 )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
-from hepacalc.server.faults import InvalidRequest, PeerRefused, Unavailable
+from hepacalc.server.faults import InvalidRequest, NotThere, PeerRefused, Unavailable
 from hepacalc.server.files import WholeFile, make_folder
 from hepacalc.server.multipart import Part, RelatedReader, boundary_of, new_boundary, related
-from hepacalc.server.node_settings import Archive
 
-__all__ = ["fetch_study", "search_studies", "store_files"]
+__all__ = ["Partner", "fetch_study", "query", "receive_parts", "search_studies", "store_files"]
 
 _WAIT = "It is tried again by itself; look at the network and at the archive."
 _ASK = "Ask who runs the archive whether its token and this server are known there."
@@ -24,19 +23,37 @@ _MOST_JSON = 16 * 2**20
 _DICOM_JSON = "application/dicom+json"
 
 
+class Partner(Protocol):
+    """A DICOMweb server that is spoken with, such as :class:`hepacalc.server.node_settings.Archive`."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Root below which ``/studies`` lies."""
+        ...
+
+    def authorization(self) -> str:
+        """Return the header Authorization, or nothing.
+
+        Raises:
+            Unavailable: it cannot be read.
+        """
+        ...
+
+
 @contextmanager
-def _client(archive: Archive, timeout_s: float) -> Iterator[httpx.Client]:
+def _client(archive: Partner, timeout_s: float) -> Iterator[httpx.Client]:
     """Give a client that goes to this archive only: no redirects, no proxy of the environment.
 
     Raises:
         Unavailable: the archive cannot be reached, or fails.
     """
-    headers = {}
-    if archive.token_file:
-        try:
-            headers["Authorization"] = f"Bearer {Path(archive.token_file).read_text('utf-8').strip()}"
-        except OSError as fault:
-            raise Unavailable(f"the token of {archive.name} cannot be read.", hint="Check token_file.") from fault
+    told = archive.authorization()
+    headers = {"Authorization": told} if told else {}
     try:
         with httpx.Client(timeout=timeout_s, headers=headers, follow_redirects=False, trust_env=False) as client:
             yield client
@@ -44,14 +61,14 @@ def _client(archive: Archive, timeout_s: float) -> Iterator[httpx.Client]:
         raise Unavailable(f"{archive.name} cannot be reached ({type(fault).__name__}).", hint=_WAIT) from fault
 
 
-def _check(archive: Archive, status: int) -> None:
+def _check(archive: Partner, status: int) -> None:
     if status >= 500 or status in (408, 425, 429):
         raise Unavailable(f"{archive.name} answers with status {status}.", hint=_WAIT)
     if status not in (200, 202, 204):
         raise PeerRefused(f"{archive.name} refuses with status {status}.", hint=_ASK)
 
 
-def store_files(archive: Archive, paths: Sequence[Path], *, timeout_s: float) -> int:
+def store_files(archive: Partner, paths: Sequence[Path], *, timeout_s: float) -> int:
     """Send DICOM files by STOW-RS; return how many were taken.
 
     Args:
@@ -92,18 +109,24 @@ def _told(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def search_studies(archive: Archive, patient_id: str, *, timeout_s: float) -> list[dict[str, Any]]:
-    """Return the studies of a patient by QIDO-RS, as DICOM JSON.
+def query(archive: Partner, path: str, wanted: Mapping[str, str], *, timeout_s: float) -> list[dict[str, Any]]:
+    """Return the answer to a QIDO-RS query, as DICOM JSON.
+
+    Args:
+        archive: who is asked.
+        path: below its root, such as ``/studies``.
+        wanted: attributes to match or to include, ``limit`` and ``offset``.
+        timeout_s: how long one step may take.
 
     Raises:
-        Unavailable: the archive cannot be reached, fails or answers something else.
-        PeerRefused: it refuses the request.
+        Unavailable: the archive cannot be reached or fails.
+        NotThere: it does not know the path.
+        PeerRefused: it refuses the request, or answers something else.
     """
-    query = {"PatientID": patient_id, "includefield": "ModalitiesInStudy", "limit": "200"}
     with _client(archive, timeout_s) as client, client.stream(
-        "GET", f"{archive.url}/studies", params=query, headers={"Accept": _DICOM_JSON}
+        "GET", f"{archive.url}{path}", params=dict(wanted), headers={"Accept": _DICOM_JSON}
     ) as answer:  # fmt: skip
-        _check(archive, answer.status_code)
+        _check_found(archive, answer.status_code)
         body = b""
         for chunk in answer.iter_bytes():
             body += chunk
@@ -118,8 +141,51 @@ def search_studies(archive: Archive, patient_id: str, *, timeout_s: float) -> li
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
+def _check_found(archive: Partner, status: int) -> None:
+    if status in (404, 410):
+        raise NotThere(f"{archive.name} does not hold what was asked for.", hint="Look at its address and the UID.")
+    _check(archive, status)
+
+
+def search_studies(archive: Partner, patient_id: str, *, timeout_s: float) -> list[dict[str, Any]]:
+    """Return the studies of a patient by QIDO-RS, as DICOM JSON; errors as of :func:`query`."""
+    wanted = {"PatientID": patient_id, "includefield": "ModalitiesInStudy", "limit": "200"}
+    return query(archive, "/studies", wanted, timeout_s=timeout_s)
+
+
+def receive_parts(archive: Partner, path: str, begin: Callable[[], Part], *, timeout_s: float) -> None:
+    """Fetch DICOM files by WADO-RS, each as it is stored.
+
+    Args:
+        archive: where from.
+        path: below its root, such as ``/studies/1.2.3``.
+        begin: called for each file; gives where it is written.
+        timeout_s: how long one step may take.
+
+    Raises:
+        Unavailable: the archive cannot be reached or the answer ends early.
+        NotThere: it does not hold them.
+        PeerRefused: it refuses, or sends something else.
+    """
+    wanted = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+    with _client(archive, timeout_s) as client, client.stream(
+        "GET", f"{archive.url}{path}", headers={"Accept": wanted}
+    ) as answer:  # fmt: skip
+        _check_found(archive, answer.status_code)
+        try:
+            reader = RelatedReader(boundary_of(answer.headers.get("content-type", ""), "application/dicom"), begin)
+            try:
+                for chunk in answer.iter_bytes(_CHUNK):
+                    reader.write(chunk)
+                reader.close()
+            finally:
+                reader.abandon()
+        except InvalidRequest as fault:
+            raise Unavailable(f"{archive.name} does not send a whole study.", hint=_WAIT) from fault
+
+
 def fetch_study(
-    archive: Archive, study_uid: str, folder: Path, *, timeout_s: float, most_bytes: int, most_files: int,
+    archive: Partner, study_uid: str, folder: Path, *, timeout_s: float, most_bytes: int, most_files: int,
     tell: Callable[[int], None] = lambda _count: None,
 ) -> list[Path]:  # fmt: skip
     """Fetch a study by WADO-RS into a folder; return its files, named by number.
@@ -135,6 +201,7 @@ def fetch_study(
 
     Raises:
         Unavailable: the archive cannot be reached or the answer ends early.
+        NotThere: it does not hold the study.
         PeerRefused: it refuses, or sends something else.
         TooLarge: it sends more than is taken.
     """
@@ -149,21 +216,7 @@ def fetch_study(
         tell(len(paths))
         return _Counted(WholeFile(paths[-1], most_bytes - total[0]), total)
 
-    wanted = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-    with _client(archive, timeout_s) as client, client.stream(
-        "GET", f"{archive.url}/studies/{study_uid}", headers={"Accept": wanted}
-    ) as answer:  # fmt: skip
-        _check(archive, answer.status_code)
-        try:
-            reader = RelatedReader(boundary_of(answer.headers.get("content-type", ""), "application/dicom"), begin)
-            try:
-                for chunk in answer.iter_bytes(_CHUNK):
-                    reader.write(chunk)
-                reader.close()
-            finally:
-                reader.abandon()
-        except InvalidRequest as fault:
-            raise Unavailable(f"{archive.name} does not send a whole study.", hint=_WAIT) from fault
+    receive_parts(archive, f"/studies/{study_uid}", begin, timeout_s=timeout_s)
     return paths
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from hepacalc.errors import UsageError
@@ -18,6 +18,8 @@ from hepacalc.server.tables import SCHEMA_VERSION, metadata, schema
 
 __all__ = ["BUSY_S", "new_id", "now", "open_database", "reading", "writing"]
 
+UPGRADES = {1: "ALTER TABLE jobs ADD COLUMN trace VARCHAR(55)"}
+"""What makes a database of each earlier version one of the next."""
 BUSY_S = 20.0
 """How long a writer waits for another one on SQLite."""
 
@@ -62,12 +64,25 @@ def open_database(settings: Settings) -> Engine:
         raise Unavailable(
             f"the database cannot be used ({type(fault).__name__}).", hint="Check `database` in server.toml."
         ) from fault
+    if versions and versions[0] in UPGRADES:
+        versions = [_upgraded(engine)]
     if versions and versions != [SCHEMA_VERSION]:
         raise UsageError(
             f"the database has version {versions}, this program wants {SCHEMA_VERSION}.",
             hint="Use the version of hepacalc that made it, or a new data folder.",
         )
     return engine
+
+
+def _upgraded(engine: Engine) -> int:
+    """Bring the tables of an earlier version up to this one; of several processes one does it."""
+    with writing(engine) as connection:
+        version = int(connection.execute(select(schema.c.version).with_for_update()).scalar_one())
+        while version in UPGRADES:
+            connection.exec_driver_sql(UPGRADES[version])
+            version += 1
+        connection.execute(update(schema).values(version=version))
+    return version
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -110,7 +110,7 @@ class _Service:
         peer = self._peer(event, "store")
         if peer is None:
             return _NOT_ALLOWED
-        with begin("C-STORE", serves=True) as span:
+        with begin("C-STORE", serves=True) as span, span.current():
             status = self._taken(event, peer)
             span.tell(hepacalc__dimse__status=status)
         return status

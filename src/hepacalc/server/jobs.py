@@ -17,6 +17,7 @@ from hepacalc.errors import HepacalcError
 from hepacalc.server.database import new_id, now, writing
 from hepacalc.server.faults import Conflict
 from hepacalc.server.tables import jobs
+from hepacalc.server.telemetry import current_trace
 
 __all__ = [
     "MOST_STARTS",
@@ -83,6 +84,7 @@ class Job:
         tries: processes that died of it before.
         starts: how often it was begun, this time included.
         claim: proof that it is ours.
+        trace: ``traceparent`` of what queued it; None where traces were off.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Job:
     tries: int
     starts: int
     claim: str
+    trace: str | None = None
 
 
 def enqueue(connection: Connection, work: Work) -> str:
@@ -107,7 +110,7 @@ def enqueue(connection: Connection, work: Work) -> str:
         insert(jobs).values(
             id=job_id, kind=work.kind, key=work.key, study_id=work.study_id, upload_id=work.upload_id,
             user_id=work.user_id, payload=dict(work.payload), state="queued", priority=work.priority,
-            not_before=work.not_before, created=now(),
+            not_before=work.not_before, created=now(), trace=current_trace(),
         )
     )  # fmt: skip
     return job_id
@@ -154,7 +157,7 @@ def claim(engine: Engine, worker: str, *, lease_s: float, kinds: tuple[str, ...]
 def _job(row: RowMapping, mine: str) -> Job:
     return Job(
         row["id"], row["kind"], row["key"], row["study_id"], row["upload_id"], row["user_id"], row["payload"],
-        row["tries"], row["starts"] + 1, mine,
+        row["tries"], row["starts"] + 1, mine, row["trace"],
     )  # fmt: skip
 
 

@@ -97,7 +97,8 @@ class Guard:
             if refused is not None:
                 await _answer(sending, refused)
             else:
-                await self._app(scope, self._counted(scope, receive, over), answering)
+                with span.current():
+                    await self._app(scope, self._counted(scope, receive, over), answering)
         finally:
             self._tell(scope, status[0], time.perf_counter() - began, request_id)
             route, method = _route(scope), scope["method"][:8]

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hepacalc.errors import UsageError
+from hepacalc.server.faults import Unavailable
 from hepacalc.server.settings import Settings
 
 __all__ = ["KINDS", "RIGHTS", "Archive", "Node", "Peer", "read_node"]
@@ -66,6 +67,19 @@ class Archive:
     url: str
     token_file: str = ""
     team: str = ""
+
+    def authorization(self) -> str:
+        """Return the header Authorization, or nothing.
+
+        Raises:
+            Unavailable: the token cannot be read.
+        """
+        if not self.token_file:
+            return ""
+        try:
+            return f"Bearer {Path(self.token_file).read_text('utf-8').strip()}"
+        except OSError as fault:
+            raise Unavailable(f"the token of {self.name} cannot be read.", hint="Check token_file.") from fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ def queue_sends(connection: Connection, settings: Settings, study_id: str, asses
         assessment_id: whose objects are sent.
         kind: of job that made it: what a person corrects is sent when he has stopped correcting.
     """
+    if kind == "weigh":
+        return []  # the objects hold what was measured, which is as it was
     node = read_node(settings)
     wanted = select(instances.c.sop_uid).where(
         instances.c.study_id == study_id, instances.c.assessment_id == assessment_id,

@@ -23,11 +23,13 @@ from hepacalc.server.due import counted, due_lines, teams_of
 from hepacalc.server.facts_form import form_of
 from hepacalc.server.faults import NotThere
 from hepacalc.server.foci_view import foci_by_lesion, foci_of
+from hepacalc.server.follow_up import comparison_for
+from hepacalc.server.pages_space import has_niivue
 from hepacalc.server.stored import knowledge_of, reasoning_of, record_of
 from hepacalc.server.tables import assessments, audit, studies, uploads, users
 from hepacalc.server.web import language_of, render
 from hepacalc.server.work.storing import latest_facts
-from hepacalc.server.worklist import STATES, count_of, page_of, progress_of, shown
+from hepacalc.server.worklist import STATES, WEIGHING_KINDS, count_of, page_of, progress_of, shown
 
 __all__ = ["router"]
 
@@ -79,6 +81,7 @@ def study_page(
         ).mappings().all()  # fmt: skip
         told, version = latest_facts(connection, study_id, row), facts_version(connection, study_id)
         doing = progress_of(connection, [study_id]).get(study_id)
+        weighing = progress_of(connection, [study_id], WEIGHING_KINDS).get(study_id)
         others = connection.execute(
             select(studies.c.id, studies.c.study_date, studies.c.description, studies.c.headline, studies.c.state)
             .where(studies.c.patient_id == row["patient_id"], studies.c.id != study_id, own(who))
@@ -91,10 +94,13 @@ def study_page(
     record = record_of(request, who, chosen["id"]) if chosen is not None else None
     reasoning = reasoning_of(request, who, chosen["id"]) if chosen is not None else None
     comparison_id, priors = _priors(request, who, study_id, chosen)
+    with speaking(language_of(request)):
+        foci = foci_of(record) if record is not None else None
     return render(
         request, "study.html.j2", comparison_id=comparison_id, priors=priors, study=shown(row), made=made,
-        chosen=chosen, job=doing, others=others,
-        foci=foci_of(record) if record is not None else None, reasoning=reasoning, day=today().isoformat(),
+        chosen=chosen, job=doing, others=others, foci=foci, has_niivue=has_niivue(), reasoning=reasoning,
+        weighing=weighing,
+        day=today().isoformat(),
         files=_files(request, row, chosen), decided=latest_decisions(request, study_id), facts=told, version=version,
         form=form_of(knowledge_of(request)), is_newest=chosen is None or chosen["id"] == row["assessment_id"],
     )  # fmt: skip
@@ -102,8 +108,11 @@ def study_page(
 
 def _priors(request: Request, who: Identity, study_id: str, chosen: Any) -> tuple[str, list[PriorView]]:
     """Return the newest comparison of an assessment with earlier exams, and what it shows."""
-    found = comparisons_of_study(request, study_id) if chosen is not None else []
-    one = next((one for one in found if one["assessment_id"] == chosen["id"]), None)
+    if chosen is None:
+        return "", []
+    with reading(site_of(request).engine) as connection:
+        held = comparison_for(connection, chosen["id"])
+    one = next((one for one in comparisons_of_study(request, study_id) if one["id"] == held), None)
     if one is None:
         return "", []
     _, folder = comparison_of(request, who, one["id"])

@@ -23,6 +23,26 @@ STUDY: dict[str, tuple[str, str]] = {
     "show.liver": ("Liver", "肝脏"),
     "show.foci": ("Foci", "病灶"),
     "three": ("Three planes", "三平面"),
+    "space": ("3D and planes", "三维与三平面"),
+    "space.both": ("Planes and 3D", "三平面与三维"),
+    "space.planes": ("Planes", "三平面"),
+    "space.volume": ("3D", "三维"),
+    "space.bone": ("Bone in 3D", "三维显示骨骼"),
+    "space.back": ("Back to the study", "返回检查"),
+    "space.by": (
+        "Shown by NiiVue: the liver and 3 cm around it. Correct foci and read the whole scan on the study's page.",
+        "由NiiVue显示肝脏及其周围3厘米；修正病灶及阅览全部图像请用检查页面。",
+    ),
+    "space.help": (
+        "Click or arrow keys: the cross; Page up and down: slices. In 3D drag, or Shift and arrow keys: turn. "
+        "N, P: next and previous focus. L: liver. F: foci. B: bone in 3D.",
+        "点击或方向键：移动十字线；PageUp/PageDown：翻层；三维中拖动或Shift+方向键：旋转；N、P：下一个和上一个病灶；"
+        "L：肝脏；F：病灶；B：三维显示骨骼。",
+    ),
+    "space.no-webgl": (
+        "This browser cannot draw in three dimensions (WebGL 2). Use the viewer of the study's page.",
+        "此浏览器不支持三维绘图（WebGL 2），请使用检查页面的阅片功能。",
+    ),
     "foci": ("Foci", "病灶"),
     "foci.none": ("No focus was found.", "未发现病灶。"),
     "focus": ("Focus", "病灶"),
@@ -143,6 +163,12 @@ STUDY: dict[str, tuple[str, str]] = {
     "history.kind.assess": ("Assessed", "评估"),
     "history.kind.edit": ("Corrected", "修正"),
     "history.kind.facts": ("Facts changed", "事实更改"),
+    "history.kind.weigh": ("Weighed with earlier exams", "结合既往检查更新"),
+    "weighing": (
+        "Earlier exams are being compared; the causes are weighed anew after that.",
+        "正在与既往检查比较，之后将更新病因。",
+    ),
+    "weighing.done": ("The causes were weighed with earlier exams: show them", "病因已结合既往检查更新：查看"),
     "history.kind.form": ("Answered", "答复"),
     "history.now": ("shown", "当前显示"),
     "revision": ("Revision {count}", "第{count}版"),

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
+from sqlalchemy import select
 
 from hepacalc.consult import consult
 from hepacalc.errors import HepacalcError
+from hepacalc.followup.records import StoredComparisons
 from hepacalc.knowledge import Knowledge, load_knowledge
 from hepacalc.patient.read import patient_from_data
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Assessment
-from hepacalc.report.stored import read_document, reasoning_from, record_from
+from hepacalc.report.stored import comparisons_from, read_document, reasoning_from, record_from
 from hepacalc.server.access import assessment_of, site_of
 from hepacalc.server.accounts import Identity
+from hepacalc.server.database import reading
 from hepacalc.server.days import today
+from hepacalc.server.follow_up import comparison_for
+from hepacalc.server.tables import comparisons, studies
 from hepacalc.server.work import Site
 
-__all__ = ["knowledge_of", "read_json", "reasoning_of", "record_of", "warm"]
+__all__ = ["compared_record_of", "knowledge_of", "read_json", "reasoning_of", "record_of", "warm"]
 
 _LOG = logging.getLogger("hepacalc.server.stored")
 
@@ -72,6 +78,29 @@ def reasoning_of(request: Request, who: Identity, assessment_id: str) -> Reasoni
         return _explanation(folder)
     found: Any = _record(folder).reasoning
     return found if isinstance(found, Reasoning) else None
+
+
+def compared_record_of(request: Request, who: Identity, assessment_id: str) -> Assessment | None:
+    """Return :func:`record_of` with what became of its lesions since earlier exams, where that was compared.
+
+    Raises:
+        NotThere: there is none that this user may see.
+    """
+    found, site = record_of(request, who, assessment_id), site_of(request)
+    with reading(site.engine) as connection:
+        row = connection.execute(
+            select(comparisons.c.folder, studies.c.folder.label("study"))
+            .join(studies, studies.c.id == comparisons.c.study_id)
+            .where(comparisons.c.id == comparison_for(connection, assessment_id))
+        ).first()  # fmt: skip
+    if found is None or row is None:
+        return found
+    return replace(found, followup=_comparisons(site.store.study(row.study) / row.folder / "comparison.json"))
+
+
+@lru_cache(maxsize=64)
+def _comparisons(path: Path) -> StoredComparisons:
+    return comparisons_from(read_json(path))
 
 
 @lru_cache(maxsize=64)

@@ -45,7 +45,7 @@ __all__ = [
     "users",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 metadata = MetaData()
 
 schema = Table("server_schema", metadata, Column("version", Integer, primary_key=True))
@@ -214,6 +214,7 @@ jobs = Table(
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("finished", Float),
+    Column("trace", String(55)),  # traceparent of what queued it; None where traces are off
     Index("jobs_next", "state", "priority", "created"),
 )
 

@@ -83,7 +83,7 @@ def run_job(site: Site, job: Job) -> None:
     """
     kind, began = kind_of(job.kind), time.monotonic()
     told: dict[str, Any] = {"job": job.id, "kind": job.kind, "start": job.starts}
-    span = begin(f"job {job.kind}")
+    span = begin(f"job {job.kind}", trace=job.trace)
     span.tell(hepacalc__job__id=job.id, hepacalc__job__kind=job.kind, hepacalc__job__start=job.starts)
     try:
         if job.starts > MOST_STARTS:
@@ -91,7 +91,7 @@ def run_job(site: Site, job: Job) -> None:
         out = site.store.new_work()
         try:
             found = _in_process(site, job, kind, out, span)
-            with span.begin("commit"):
+            with span.current(), span.begin("commit"):
                 kind.commit(site, job, out, found)
         finally:
             shutil.rmtree(out, ignore_errors=True)
@@ -102,7 +102,8 @@ def run_job(site: Site, job: Job) -> None:
     except HepacalcError as error:
         _LOG.warning("job failed", extra={**told, "code": error.code})
         span.tell(hepacalc__code=error.code)
-        _end(site, job, kind, error)
+        with span.current():
+            _end(site, job, kind, error)
     finally:
         span.end(failed=True)
 

@@ -18,6 +18,7 @@ MOST = 200
 """Studies on one page."""
 STATES = ("waiting", "assessing", "assessed", "failed")
 SHOWN_KINDS = ("assess", "edit", "facts", "form")
+WEIGHING_KINDS = ("compare", "weigh")
 """Jobs at whose end a study looks different: its page waits for them, and is loaded anew."""
 RARE = 1000
 """A word of so many studies or fewer is looked up first."""
@@ -108,11 +109,13 @@ def shown(row: Any) -> dict[str, Any]:
     return {name: row[name] for name in _COLUMNS}
 
 
-def progress_of(connection: Connection, study_ids: list[str]) -> dict[str, dict[str, Any]]:
+def progress_of(
+    connection: Connection, study_ids: list[str], kinds: tuple[str, ...] = SHOWN_KINDS
+) -> dict[str, dict[str, Any]]:
     """Return for each study the job that is being done, or waits, of those that change what is shown of it."""
     rows = connection.execute(
         select(jobs.c.study_id, jobs.c.id, jobs.c.kind, jobs.c.state, jobs.c.stage, jobs.c.share, jobs.c.error_code)
-        .where(jobs.c.study_id.in_(study_ids), jobs.c.state.in_(("running", "queued")), jobs.c.kind.in_(SHOWN_KINDS))
+        .where(jobs.c.study_id.in_(study_ids), jobs.c.state.in_(("running", "queued")), jobs.c.kind.in_(kinds))
         .order_by(jobs.c.created)
     ).mappings()
     return {str(row["study_id"]): dict(row) for row in rows}

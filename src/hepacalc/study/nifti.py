@@ -35,7 +35,7 @@ from hepacalc.study.hounsfield import Hu, set_padding
 from hepacalc.study.stack import MIN_SLICES
 from hepacalc.study.tilt import labels_to_source, straighten
 
-__all__ = ["guess_slice_axis", "read_nifti_labels", "read_nifti_volume", "write_mask_nifti"]
+__all__ = ["guess_slice_axis", "nifti_head", "read_nifti_labels", "read_nifti_volume", "write_mask_nifti"]
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MAX_HU = 1e5
@@ -180,6 +180,25 @@ def _encode(labels: NDArray[Any], geometry: Geometry) -> bytes:
     # a quaternion cannot hold a shear
     image.set_qform(None if geometry.is_sheared else affine, code=0 if geometry.is_sheared else 1)
     return bytes(image.to_bytes())
+
+
+def nifti_head(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
+    """Return what stands before the voxels in an uncompressed NIfTI-1 file, for a file that is sent slice by slice.
+
+    Args:
+        geometry: of the array ``(z, y, x)`` whose bytes follow in C order; at most 32767 voxels along an axis.
+        dtype: of its numbers, little endian.
+    """
+    affine = _LPS @ geometry.affine[:, [2, 1, 0, 3]]
+    header = nib.Nifti1Header(endianness="<")
+    header.set_data_shape(geometry.shape[::-1])
+    header.set_data_dtype(dtype)
+    header.set_xyzt_units("mm")
+    header.set_sform(affine, code=1)
+    # a quaternion cannot hold a shear
+    header.set_qform(None if geometry.is_sheared else affine, code=0 if geometry.is_sheared else 1)
+    header["vox_offset"] = 352
+    return bytes(header.binaryblock) + bytes(4)
 
 
 def _open(path: Path) -> Any:

@@ -43,6 +43,18 @@ const app = {
     });
   },
 
+  // Grid of the viewer's arrays of an assessment, once they are there.
+  async grid(assessment) {
+    for (;;) {
+      const view = await app.send("GET", `/api/assessments/${assessment}/view`);
+      if (view.shape) return view;
+      const wait = document.getElementById("viewer-wait");
+      wait.textContent = wait.dataset.wait;
+      await app.follow(view.job_id, (job) => { wait.textContent = `${wait.dataset.wait} ${job.stage}`; });
+      wait.textContent = "";
+    }
+  },
+
   // Run what an event asks for; a fault is told, never lost.
   on(element, type, action) {
     if (element) element.addEventListener(type, (event) => {

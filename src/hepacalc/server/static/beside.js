@@ -107,7 +107,7 @@
     if (!is) { canvas.remove(); viewer.redraw(); return; }
     place.append(canvas);
     Object.assign(other, { back: JSON.parse(option.dataset.back), day: option.textContent, source: viewer.source(option.value), offset: [0, 0, 0], frozen: null });
-    other.grid = await viewer.ready(option.value);
+    other.grid = await app.grid(option.value);
     const row = document.querySelector(`[data-prior-table="${option.value}"] tr[data-places].on`);
     if (row) jump(row); else viewer.redraw();
   }

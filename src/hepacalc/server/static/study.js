@@ -15,6 +15,18 @@
   }
   if (head.dataset.job) follow(head.dataset.job).catch((fault) => app.tell(fault.message, true));
 
+  // Earlier exams change the causes, not the foci: the page is not taken away from who works on it.
+  async function weighed(place) {
+    for (let job = place.dataset.job; job; job = ((await app.send("GET", `/api/studies/${study}`)).weighing || {}).id) {
+      await app.follow(job, () => {}).catch(() => {});
+    }
+    const newest = (await app.send("GET", `/api/studies/${study}`)).assessment_id;
+    place.querySelector("span").hidden = true;
+    place.querySelector("a").hidden = newest === assessment;
+  }
+  const weighing = document.getElementById("weighing");
+  if (weighing) weighed(weighing).catch((fault) => app.tell(fault.message, true));
+
   // ------------------------------------------------------------ corrections
   const pending = [];
   const list = document.getElementById("pending");

@@ -325,17 +325,6 @@ const viewer = (() => {
     if (all.length) jump(all[(all.indexOf(state.chosen) + step + all.length) % all.length]);
   }
 
-  async function ready(assessment) {
-    for (;;) {
-      const view = await app.send("GET", `/api/assessments/${assessment}/view`);
-      if (view.shape) return view;
-      const wait = document.getElementById("viewer-wait");
-      wait.textContent = wait.dataset.wait;
-      await app.follow(view.job_id, (job) => { wait.textContent = `${wait.dataset.wait} ${job.stage}`; });
-      wait.textContent = "";
-    }
-  }
-
   async function start() {
     for (const plane of Object.keys(AXIS)) {
       const canvas = document.createElement("canvas");
@@ -348,7 +337,7 @@ const viewer = (() => {
       mouse(canvas, plane);
     }
     canvases.axial.classList.add("shown");
-    state.grid = await ready(head.dataset.assessment);
+    state.grid = await app.grid(head.dataset.assessment);
     state.at = state.grid.shape.map((n) => Math.floor(n / 2));
     for (const button of document.querySelectorAll("[data-plane]")) app.on(button, "click", () => show(button.dataset.plane));
     app.on(document.getElementById("three"), "click", (event) => {
@@ -369,5 +358,5 @@ const viewer = (() => {
   }
 
   if (place && head.dataset.assessment) start().catch((fault) => app.tell(fault.message, true));
-  return { state, jump, redraw, labels, layout, listeners, moved, LIVER, show, go, keys, source, ready, fit, frame, cross, paint, title, ring, canvases, AXIS, CHOSEN, OTHER };
+  return { state, jump, redraw, labels, layout, listeners, moved, LIVER, show, go, keys, source, fit, frame, cross, paint, title, ring, canvases, AXIS, CHOSEN, OTHER };
 })();

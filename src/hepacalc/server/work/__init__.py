@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "assess": ("hepacalc.server.work.assessing", "Assess"),
     "edit": ("hepacalc.server.work.editing", "Edit"),
     "facts": ("hepacalc.server.work.facts", "Facts"),
+    "weigh": ("hepacalc.server.work.facts", "Weigh"),
     "form": ("hepacalc.server.work.answering", "Answer"),
     "compare": ("hepacalc.server.work.comparing", "Compare"),
     "register": ("hepacalc.server.work.registering", "Register"),

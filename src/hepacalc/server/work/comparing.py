@@ -13,10 +13,11 @@ from hepacalc.errors import HepacalcError
 from hepacalc.server.database import now, reading, writing
 from hepacalc.server.faults import NotThere
 from hepacalc.server.files import commit_folder
-from hepacalc.server.follow_up import registration_work
+from hepacalc.server.follow_up import lineage, registration_work, weighing_work
 from hepacalc.server.jobs import Job, enqueue, finish
 from hepacalc.server.tables import assessments, comparison_priors, comparisons, studies
 from hepacalc.server.work import Site, Tell
+from hepacalc.server.work.storing import study_row
 
 __all__ = ["LINK", "Compare"]
 
@@ -60,24 +61,22 @@ class Compare:
         return {"days": [comparison.prior.study_date for comparison in found.comparisons]}
 
     def commit(self, site: Site, job: Job, made: Path, found: dict[str, Any]) -> None:
-        """Keep the comparison; then the registry can link the lesions.
+        """Keep the comparison; then the registry can link the lesions, and the causes are weighed with it.
 
         Raises:
             NotThere: the study, or an earlier one, was deleted meanwhile.
             LostLease: another worker has the job.
         """
         with reading(site.engine) as connection:
-            folder = connection.execute(select(studies.c.folder).where(studies.c.id == job.study_id)).scalar()
-        if folder is None:
-            raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+            folder = study_row(connection, job.study_id)["folder"]
         place = f"comparisons/{job.id}"
         commit_folder(made / COMPARISON, site.store.study(folder) / place)
         pairs = job.payload["priors"]
         with writing(site.engine) as connection:
-            row = connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().first()
+            row = study_row(connection, job.study_id)
             ids = {one["study"] for one in pairs}
             held = set(connection.execute(select(studies.c.id).where(studies.c.id.in_(ids))).scalars())
-            if row is None or held != ids:
+            if held != ids:
                 raise NotThere("an exam of the comparison was deleted.", hint="Compare with another one.")
             assessment = job.payload["assessment"]
             values = {"id": job.id, "study_id": job.study_id, "assessment_id": assessment, "folder": place}
@@ -87,6 +86,8 @@ class Compare:
                 for k, one in enumerate(pairs)
             ])  # fmt: skip
             enqueue(connection, registration_work({**row, "assessment_id": assessment}, job.id))
+            if assessment in lineage(connection, row["assessment_id"]):
+                enqueue(connection, weighing_work(row, job.id))
             finish(connection, job, {"comparison_id": job.id})
 
     def failed(self, connection: Connection, job: Job, error: HepacalcError) -> None:

@@ -1,19 +1,24 @@
-"""``facts``: what is known of the patient changed; the same measurements are weighed again."""
+"""``facts`` and ``weigh``: what is known of the patient, or of earlier exams, changed; the same measurements are
+weighed again.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hepacalc.errors import InvalidAssessment
+from sqlalchemy import Connection
+
+from hepacalc.errors import HepacalcError, InvalidAssessment
 from hepacalc.server.jobs import Job
 from hepacalc.server.work import Site, Tell
 from hepacalc.server.work.assessing import Assess
 from hepacalc.server.work.storing import study_request
 
-__all__ = ["Facts", "stored_with_scan"]
+__all__ = ["Facts", "Weigh", "stored_with_scan"]
 
 
 def stored_with_scan(request: dict[str, Any], tell: Tell) -> Any:
@@ -36,7 +41,7 @@ def stored_with_scan(request: dict[str, Any], tell: Tell) -> Any:
 
 
 class Facts(Assess):
-    """Weigh the causes again with new facts; nothing is measured anew."""
+    """Weigh the causes again with new facts, and with the earlier exams; nothing is measured anew."""
 
     def request(self, site: Site, job: Job) -> dict[str, Any]:
         """Return folders and facts."""
@@ -44,9 +49,12 @@ class Facts(Assess):
 
     def run(self, request: dict[str, Any], out: Path, tell: Tell) -> dict[str, Any]:
         """Reason again and write everything."""
+        from hepacalc.report.stored import comparisons_from
         from hepacalc.server.work.output import reason_about, write_arrays, write_result
 
         found = stored_with_scan(request, tell)
+        if request["compared"]:
+            found = replace(found, followup=comparisons_from(json.loads(Path(request["compared"]).read_text("utf-8"))))
         moment = datetime.now(UTC)
         tell("weighing the causes", 0.0)
         reasoning = reason_about(found, request, moment.astimezone().date())
@@ -54,4 +62,11 @@ class Facts(Assess):
         found = replace(found, reasoning=reasoning, run=run)
         write_arrays(found.volume, found.liver_mask, found.labels, out)
         study = Path(request["files"]) if request["kind"] == "dicom" else None
-        return write_result(found, out, study=study, tell=tell)
+        return {**write_result(found, out, study=study, tell=tell), "comparison": request["comparison"]}
+
+
+class Weigh(Facts):
+    """Weigh the causes again, since earlier exams were compared."""
+
+    def failed(self, connection: Connection, job: Job, error: HepacalcError) -> None:
+        """What was assessed stays as it is: the job itself tells."""

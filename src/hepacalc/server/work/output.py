@@ -26,11 +26,10 @@ from hepacalc.report.write import write_exports
 from hepacalc.report.writers import ExportContext, SourceStudy, get_writers
 from hepacalc.server.headers import instance_of
 from hepacalc.server.work import Tell
-from hepacalc.server.work.storing import LABELS, RESULTS, SCAN
+from hepacalc.server.work.storing import LABELS, LIVER_BIT, RESULTS, SCAN
 from hepacalc.study.source import read_headers
 
 __all__ = [
-    "LIVER_BIT",
     "answered",
     "headline_of",
     "knowledge_of",
@@ -40,8 +39,6 @@ __all__ = [
     "write_result",
 ]
 
-LIVER_BIT = 0x8000
-"""Of a voxel in the array of labels: it is liver; the other bits are the id of its focus."""
 _TEXTS = ("text", "sheet", "ics")
 _OBJECTS = ("seg", "sr", "ko", "fhir")
 

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, select
 
 from hepacalc.errors import HepacalcError
 from hepacalc.server.database import reading, writing
-from hepacalc.server.faults import NotThere
 from hepacalc.server.jobs import Job, Work, enqueue, finish
 from hepacalc.server.node_settings import Peer, read_node
 from hepacalc.server.outgoing import PRIORITY, fetch_key
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import studies
 from hepacalc.server.work import Site, Tell
+from hepacalc.server.work.storing import study_row
 
 __all__ = ["Fetch", "Priors", "priors_among"]
 
@@ -31,9 +31,7 @@ class Priors:
     def request(self, site: Site, job: Job) -> dict[str, Any]:
         """Return whom to ask about whom."""
         with reading(site.engine) as connection:
-            row = connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().first()
-            if row is None:
-                raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+            row = study_row(connection, job.study_id)
             held = connection.execute(
                 select(studies.c.uid).where(studies.c.patient_id == row["patient_id"], studies.c.team == row["team"])
             ).scalars().all()  # fmt: skip

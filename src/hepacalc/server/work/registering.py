@@ -14,8 +14,9 @@ from hepacalc.server.faults import NotThere
 from hepacalc.server.files import make_folder
 from hepacalc.server.jobs import Job, finish
 from hepacalc.server.pseudonyms import PROGRAM, key_for
-from hepacalc.server.tables import assessments, comparisons, studies, users
+from hepacalc.server.tables import assessments, comparisons, users
 from hepacalc.server.work import Site, Tell
+from hepacalc.server.work.storing import study_row
 
 __all__ = ["Register"]
 
@@ -27,16 +28,16 @@ class Register:
         """Return files, pseudonym and who made the assessment.
 
         Raises:
-            NotThere: the study was deleted meanwhile.
+            NotThere: study or assessment was deleted meanwhile.
         """
         with writing(site.engine) as connection:
-            row = connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().first()
+            row = study_row(connection, job.study_id)
             made = connection.execute(
                 select(assessments.c.folder, users.c.name).outerjoin(users, users.c.id == assessments.c.user_id)
                 .where(assessments.c.id == job.payload["assessment"])
             ).first()  # fmt: skip
-            if row is None or made is None:
-                raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+            if made is None:
+                raise NotThere("the assessment was deleted.", hint="Nothing has to be done.")
             key = key_for(connection, row)
             held = select(comparisons.c.folder).where(comparisons.c.id == job.payload["comparison"])
             compared = connection.execute(held).scalar()

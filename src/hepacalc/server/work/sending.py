@@ -9,11 +9,12 @@ from sqlalchemy import Connection, select, update
 
 from hepacalc.errors import HepacalcError
 from hepacalc.server.database import now, reading, writing
-from hepacalc.server.faults import NotThere
+from hepacalc.server.follow_up import lineage
 from hepacalc.server.jobs import Job, finish
 from hepacalc.server.node_settings import read_node
 from hepacalc.server.tables import instances, studies
 from hepacalc.server.work import Site, Tell
+from hepacalc.server.work.storing import study_row
 
 __all__ = ["Send"]
 
@@ -25,19 +26,15 @@ class Send:
         """Return the files, and the table ``[node]`` as it is now."""
         node = read_node(site.settings)
         with reading(site.engine) as connection:
-            study = connection.execute(
-                select(studies.c.folder, studies.c.assessment_id).where(studies.c.id == job.study_id)
-            ).first()
+            study = study_row(connection, job.study_id)
+            is_current = job.payload["assessment"] in lineage(connection, study["assessment_id"], ("weigh",))
             rows = connection.execute(
                 select(instances.c.path)
                 .where(instances.c.study_id == job.study_id, instances.c.modality.in_(node.send))
                 .where(instances.c.assessment_id == job.payload["assessment"])
                 .order_by(instances.c.modality, instances.c.sop_uid)
             ).scalars().all()  # fmt: skip
-        if study is None:
-            raise NotThere("the study was deleted.", hint="Nothing has to be done.")
-        is_current = study.assessment_id == job.payload["assessment"]
-        folder = site.store.study(study.folder)
+        folder = site.store.study(study["folder"])
         paths = [str(folder / path) for path in rows] if is_current else []
         return {"node": dict(site.settings.node), "to": job.payload["to"], "paths": paths, "data": str(folder)}
 

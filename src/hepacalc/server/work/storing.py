@@ -6,46 +6,64 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from hepacalc.errors import HepacalcError
 from hepacalc.server.database import now, reading, writing
 from hepacalc.server.faults import Conflict, NotThere
 from hepacalc.server.files import commit_folder
 from hepacalc.server.filing import add_instances
-from hepacalc.server.follow_up import queue_follow_up
-from hepacalc.server.jobs import Job, finish
+from hepacalc.server.follow_up import comparison_for, lineage, queue_follow_up, weighing_work
+from hepacalc.server.jobs import Job, enqueue, finish
 from hepacalc.server.outgoing import queue_sends
-from hepacalc.server.tables import assessments, facts, jobs, studies
+from hepacalc.server.tables import assessments, comparisons, facts, jobs, studies
 from hepacalc.server.work import Site
 
-__all__ = ["keep_assessment", "latest_facts", "mark_failed", "place_arrays", "scan_name", "study_request"]
+__all__ = ["keep_assessment", "latest_facts", "mark_failed", "place_arrays", "scan_name", "study_request", "study_row"]
 
 RESULTS, SCAN, LABELS = "results", "scan.npy", "labels.npy"
 """Names of what a job leaves in its folder: the files of an assessment, and arrays for the viewer."""
+LIVER_BIT = 0x8000
+"""Of a voxel in the array of labels: it is liver; the other bits are the id of its focus."""
+
+
+def study_row(connection: Connection, study_id: str | None) -> RowMapping:
+    """Return the row of the study that a job is about.
+
+    Raises:
+        NotThere: the study was deleted meanwhile.
+    """
+    row = connection.execute(select(studies).where(studies.c.id == study_id)).mappings().first()
+    if row is None:
+        raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+    return row
 
 
 def study_request(site: Site, job: Job) -> dict[str, Any]:
-    """Return what a job about a study is told: its folders, the latest assessment, facts, the site's knowledge.
+    """Return what a job about a study is told: its folders, the latest assessment and its comparison
+    with earlier exams, facts, the site's knowledge.
 
     Raises:
         NotThere: the study was deleted meanwhile.
     """
     with reading(site.engine) as connection:
-        row = connection.execute(select(studies).where(studies.c.id == job.study_id)).mappings().first()
-        if row is None:
-            raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+        row = study_row(connection, job.study_id)
         parent_id = job.payload.get("parent") or row["assessment_id"]
         parent = connection.execute(
             select(assessments.c.folder).where(assessments.c.id == parent_id, assessments.c.study_id == job.study_id)
         ).scalar()
         told = latest_facts(connection, row["id"], row)
+        comparison = comparison_for(connection, parent_id)
+        place = select(comparisons.c.folder).where(comparisons.c.id == comparison)
+        compared = connection.execute(place).scalar() if comparison is not None else None
     folder = site.store.study(row["folder"])
     return {
         "files": str(site.store.files(row["folder"])),
         "kind": row["kind"],
         "parent": str(folder / parent) if parent else None,
         "facts": told,
+        "comparison": comparison,
+        "compared": str(folder / compared / "comparison.json") if compared else None,
         "knowledge": site.settings.knowledge,
         "payload": dict(job.payload),
     }
@@ -102,14 +120,12 @@ def keep_assessment(site: Site, job: Job, made: Path, found: dict[str, Any]) -> 
     """Keep one assessment of a study; the job's id is the assessment's, so a second time changes nothing.
 
     Raises:
-        Conflict: the study has another assessment by now than the one that this was made of.
+        Conflict: the study has other foci by now than those that this was made of.
         NotThere: the study was deleted meanwhile.
         LostLease: another worker has the job.
     """
     with reading(site.engine) as connection:
-        folder = connection.execute(select(studies.c.folder).where(studies.c.id == job.study_id)).scalar()
-    if folder is None:
-        raise NotThere("the study was deleted.", hint="Nothing has to be done.")
+        folder = study_row(connection, job.study_id)["folder"]
     place = f"{RESULTS}/{job.id}"
     place_arrays(site, made, scan_name(job.study_id or "", found["series_uid"]), job.id)
     commit_folder(made / RESULTS, site.store.study(folder) / place)
@@ -117,13 +133,15 @@ def keep_assessment(site: Site, job: Job, made: Path, found: dict[str, Any]) -> 
         mine = studies.c.id == job.study_id
         current = connection.execute(select(studies.c.assessment_id).where(mine)).scalar()
         parent = job.payload.get("parent")
-        if parent is not None and parent != current:
+        is_late = parent is not None and parent != current
+        if is_late and parent not in lineage(connection, current):
             raise Conflict("the study was changed meanwhile.", hint="Look at the newest state and do it again.")
         latest = select(func.max(assessments.c.revision)).where(assessments.c.study_id == job.study_id)
         revision = (connection.execute(latest).scalar() or 0) + 1
         connection.execute(
             insert(assessments).values(
-                id=job.id, study_id=job.study_id, revision=revision, kind=job.kind, parent_id=parent,
+                id=job.id, study_id=job.study_id, revision=revision, kind=job.kind,
+                parent_id=current if is_late else parent,
                 user_id=job.user_id, folder=place, series_uid=found["series_uid"], headline=found["headline"],
                 edits=job.payload.get("edits"), created=now(),
             )
@@ -137,7 +155,11 @@ def keep_assessment(site: Site, job: Job, made: Path, found: dict[str, Any]) -> 
             )
         )  # fmt: skip
         queue_sends(connection, site.settings, job.study_id or "", job.id, job.kind)
-        queue_follow_up(connection, job.study_id or "")
+        queue_follow_up(connection, job.study_id or "", used=found.get("comparison"))
+        if is_late:
+            # facts or a comparison came while this was made without them
+            row = study_row(connection, job.study_id)
+            enqueue(connection, weighing_work(row, job.id))
         finish(connection, job, {"assessment_id": job.id, "revision": revision})
 
 
