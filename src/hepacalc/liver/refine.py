@@ -111,7 +111,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     prior[bright] = 0.998
     prior[bone] = 0.002
 
-    free = (depth > -16) & (depth < 10)
+    free = (depth > -12) & (depth < 10)
     field = random_walker(smooth, prior, free, (depth >= 10).astype(np.float32), sigma=max(8.0, sd))
     mask = ~bone & _tidy((field > 0.5) & ~bone, fat | bone, start & (bright | ~fat) & ~bone, bright, step_mm)
     change = float(mask.sum()) / float(start.sum())
@@ -137,9 +137,9 @@ def _prior(ratio: F32, depth: F32, probability: F32) -> F32:
     sure = np.clip(probability, 1e-3, 1 - 1e-3)
     total = sure / (1 - sure)
     np.log(total, out=total)
-    total *= np.float32(0.5)
+    total *= np.float32(0.6)
     total += ratio
-    total += depth / np.float32(6.0)
+    total += depth / np.float32(5.0)
     return np.asarray(expit(total, out=total))
 
 
