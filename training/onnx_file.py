@@ -15,6 +15,8 @@ __all__ = ["Folded", "build_model", "read_members", "write_model"]
 Folded = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
 OPSET = 17
 SLOPE = 0.01
+LEFT = np.array([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]], np.float32)
+"""Of the even and odd voxels of an array that was doubled, what a tap before doubling gets of the three taps after."""
 
 
 class _Drawing:
@@ -60,13 +62,60 @@ class _Drawing:
             first = self.block(kept[-1], folded[2 * level - 1], f"{name}down{level}", 2)
             kept.append(self.block(first, folded[2 * level], f"{name}level{level}"))
         y = kept.pop()
-        for k, level in enumerate(range(levels - 1, -1, -1)):
+        for k, level in enumerate(range(levels - 1, 0, -1)):
             how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
             self.nodes.append(helper.make_node("Resize", [y, "", "twice"], [f"{name}wide{level}"], **how))
             both = f"{name}both{level}"
             self.nodes.append(helper.make_node("Concat", [f"{name}wide{level}", kept[level]], [both], axis=1))
             y = self.block(both, folded[2 * levels + 1 + k], f"{name}up{level}")
+        # at full size alone does this save much; below, the larger kernels cost more than it saves
+        y = self.up_block(y, kept[0], folded[-2], f"{name}up0")
         self.convolve(y, folded[-1], out, 1)
+
+    def up_block(self, low: str, kept: str, pair: tuple[NDArray[np.float32], NDArray[np.float32]], out: str) -> str:
+        """Add the block after ``low`` is doubled and laid beside ``kept``, without an array that holds both.
+
+        Both are convolved by themselves, ``low`` before it is doubled: each of the eight voxels that one becomes has
+        taps of its own, which are sums of those after doubling. The result is the same, in half the memory.
+        """
+        weight, bias = pair
+        wide, inner = weight.shape[0], weight.shape[1] - weight.shape[0]
+        whole = self.constant(f"{out}.conv.weight", weight)
+        parts = [f"{out}.of_low", f"{out}.of_kept"]
+        self.node("Split", [whole, self.numbers(f"{out}.sizes", [inner, wide])], *parts, axis=1)
+        biased = [kept, parts[1], self.constant(f"{out}.conv.bias", bias)]
+        self.node("Conv", biased, f"{out}.side", kernel_shape=[3] * 3, pads=[1] * 6)
+        taps = np.einsum("aij,bkl,cmn->abcikmjln", LEFT, LEFT, LEFT).reshape(216, 27)
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(taps.T), f"{out}.taps"))
+        flat = self.reshaped(parts[0], f"{out}.flat", [wide, inner, 27])
+        self.node("MatMul", [flat, f"{out}.taps"], f"{out}.eightfold")
+        eight = self.reshaped(f"{out}.eightfold", f"{out}.eight", [wide, inner, 8, 27])
+        self.node("Transpose", [eight], f"{out}.first", perm=[2, 0, 1, 3])
+        kernels = self.reshaped(f"{out}.first", f"{out}.kernels", [8 * wide, inner, 3, 3, 3])
+        self.node("Conv", [low, kernels], f"{out}.voxels", kernel_shape=[3] * 3, pads=[1] * 6)
+        self.node("Shape", [low], f"{out}.size", start=2)
+        self.node("Concat", [self.numbers(f"{out}.halves", [2, 2, 2, wide]), f"{out}.size"], f"{out}.apart", axis=0)
+        self.node("Reshape", [f"{out}.voxels", f"{out}.apart"], f"{out}.split")
+        self.node("Transpose", [f"{out}.split"], f"{out}.woven", perm=[3, 4, 0, 5, 1, 6, 2])
+        self.node("Shape", [f"{out}.side"], f"{out}.full")
+        self.node("Reshape", [f"{out}.woven", f"{out}.full"], f"{out}.doubled")
+        self.node("Add", [f"{out}.side", f"{out}.doubled"], f"{out}.conv")
+        self.node("LeakyRelu", [f"{out}.conv"], out, alpha=SLOPE)
+        return out
+
+    def node(self, kind: str, inputs: Sequence[str], *outputs: str, **how: object) -> None:
+        """Add a node."""
+        self.nodes.append(helper.make_node(kind, list(inputs), list(outputs), **how))
+
+    def numbers(self, name: str, values: Sequence[int]) -> str:
+        """Add whole numbers and return their name."""
+        self.weights.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def reshaped(self, source: str, out: str, shape: Sequence[int]) -> str:
+        """Add a change of shape."""
+        self.node("Reshape", [source, self.numbers(f"{out}.shape", shape)], out)
+        return out
 
 
 def build_model(members: Sequence[Folded], metadata: Mapping[str, str], *, half: bool = True) -> onnx.ModelProto:
@@ -115,9 +164,12 @@ def read_members(path: Path) -> list[list[tuple[NDArray[np.float32], NDArray[np.
     for node in graph.node:
         if node.op_type == "Cast":
             known[node.output[0]] = known[node.input[0]]
+        if node.op_type == "Split":
+            # one convolution drawn as two: the second has its bias
+            known[node.output[1]] = known[node.input[0]]
     members: list[list[tuple[NDArray[np.float32], NDArray[np.float32]]]] = [[]]
     for node in graph.node:
-        if node.op_type != "Conv":
+        if node.op_type != "Conv" or node.input[1] not in known:
             continue
         if members[-1] and node.input[0] == "x":
             members.append([])

@@ -104,6 +104,25 @@ def test_a_plaque_between_liver_and_rib_stays_and_the_rib_goes() -> None:
     assert not (found.mask & rib).any()
 
 
+def test_a_plaque_that_touches_the_spine_stays_and_the_spine_goes() -> None:
+    hu, true, _probability = scene()
+    mesh = np.indices((N, N, N)) - (N - 1) / 2
+    radius = np.sqrt((mesh**2).sum(0)) * STEP
+    plaque = (radius > 26) & (radius < 33) & (mesh[2] > 0) & (np.hypot(mesh[0], mesh[1]) * STEP < 16)
+    spine = np.zeros((N, N, N), bool)
+    spine[:, 12:44, 49:] = True
+    neck = np.zeros((N, N, N), bool)
+    neck[26:29, 26:29, 43:49] = True
+    hu[spine | neck] = 230
+    hu[plaque] = 600
+    # the network left a hole for it
+    hole = np.clip(ndimage.gaussian_filter((true & ~plaque).astype(np.float32), 1.0), 0.001, 1)
+    found = refine(hu, np.minimum(hole, 0.999), STEP)
+    assert found.mask[plaque & true].mean() > 0.98
+    assert not (found.mask & spine).any()
+    assert overlap(found.mask, true) > 0.97
+
+
 def test_a_hole_that_the_network_left_for_calcium_is_taken_in() -> None:
     hu, true, probability = scene()
     mesh = np.indices((N, N, N)) - (N - 1) / 2

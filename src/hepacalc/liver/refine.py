@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from hepacalc.foci.blocks import distance_within
 from hepacalc.foci.median import median_filter
+from hepacalc.liver.walker import random_walker
 
 __all__ = ["Refined", "largest_component", "main_part", "refine", "robust_mean_sd"]
 
@@ -30,13 +31,17 @@ BIN_HU = 4.0
 RANGE_HU = (-200.0, 300.0)
 SURROUNDED = 0.6
 SURROUNDED_SMALL = 0.35
+SURROUNDED_PIECE = 0.5
 SMALL_MM3 = 8000.0
+DENSER_HU = (0.0, 80.0, 180.0)
+BRIGHT_AROUND = 0.25
 LEAST_FLUID_ML = 5.0
 LARGE_FLUID_ML = 30.0
 LAYER_MM = 20.0
 GAP_MM = 24.0
 FAR_MM = 28.0
-"""Distances outside of the network's mask are told up to this; nothing asks for more."""
+DEEP_MM = 30.0
+"""Distances outside and inside of the network's mask are told up to these; nothing asks for more."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,20 +80,19 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     start = main_part(probability > 0.5, step_mm)
     if not start.any():
         return Refined(start, True, 1.0, 0.0)
-    dense = _embedded_dense(hu, start, step_mm)
+    dense, alone = _embedded_dense(hu, start, step_mm)
     start = _filled(start | dense)
     with ThreadPoolExecutor(2) as pool:
         # SciPy lets go of the interpreter: the second core smooths while the first measures distances
         smoothed = pool.submit(median_filter, np.clip(hu, *RANGE_HU).astype(np.int16), (3, 3, 3))
-        inside = _depth_inside(start)
+        inside = _depth_inside(start, DEEP_MM / step_mm)
         smooth = smoothed.result().astype(np.float32)
     fluid = _layer_of_fluid(smooth, start, inside * step_mm, step_mm)
     if fluid.any():
         start = main_part(start & ~fluid, step_mm)
-        inside = _depth_inside(start)
-    inside_mm = (inside - 0.5) * step_mm
-    outside_mm = (distance_within(start, (1.0, 1.0, 1.0), FAR_MM / step_mm) - 0.5) * step_mm
-    depth = np.where(start, inside_mm, -outside_mm).astype(np.float32)
+        inside = _depth_inside(start, DEEP_MM / step_mm)
+    depth = _signed_mm(start, inside, step_mm)
+    del inside
 
     core = depth > 8
     if core.sum() < 500:
@@ -99,16 +103,16 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     ratio[start] = np.maximum(ratio[start], -1.0)
     fat = smooth < min(mean - 90.0, 0.0)
     fat |= smooth < -30.0
-    logit = np.log(np.clip(probability, 1e-3, 1 - 1e-3) / (1 - np.clip(probability, 1e-3, 1 - 1e-3)))
-    prior = expit(ratio + depth / 5.0 + 0.6 * logit).astype(np.float32)
+    prior = _prior(ratio, depth, probability)
+    del ratio
     prior[fat | ((probability < 0.02) & (depth < -6))] = 0.002
     bone = _bone(hu, depth, mean, step_mm) & ~dense
-    bright = _bright_parts((hu > mean + max(4 * sd, 50.0)) & ~bone, depth, step_mm)
+    bright = alone | _bright_parts((hu > mean + max(4 * sd, 50.0)) & ~bone, depth, step_mm)
     prior[bright] = 0.998
     prior[bone] = 0.002
 
     free = (depth > -12) & (depth < 10)
-    field = _random_walker(smooth, prior, free, (depth >= 10).astype(np.float32), sigma=max(8.0, sd))
+    field = random_walker(smooth, prior, free, (depth >= 10).astype(np.float32), sigma=max(8.0, sd))
     mask = ~bone & _tidy((field > 0.5) & ~bone, fat | bone, start & (bright | ~fat) & ~bone, bright, step_mm)
     change = float(mask.sum()) / float(start.sum())
     if abs(change - 1) > largest_change:
@@ -118,14 +122,38 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
     return Refined(mask, False, change, contrast, field)
 
 
-def _depth_inside(mask: Mask) -> F32:
-    """Return the distance to the nearest voxel outside in voxels; beyond the array nothing is known to be outside."""
+def _signed_mm(start: Mask, inside: F32, step_mm: float) -> F32:
+    """Return the distance from the edge of a mask in mm, positive inside, from the depth inside in voxels."""
+    depth = distance_within(start, (1.0, 1.0, 1.0), FAR_MM / step_mm)
+    np.negative(depth, out=depth)
+    depth += np.float32(0.5)
+    depth[start] = inside[start] - np.float32(0.5)
+    depth *= np.float32(step_mm)
+    return depth
+
+
+def _prior(ratio: F32, depth: F32, probability: F32) -> F32:
+    """Return how likely liver is by grey value, place and network together."""
+    sure = np.clip(probability, 1e-3, 1 - 1e-3)
+    total = sure / (1 - sure)
+    np.log(total, out=total)
+    total *= np.float32(0.6)
+    total += ratio
+    total += depth / np.float32(5.0)
+    return np.asarray(expit(total, out=total))
+
+
+def _depth_inside(mask: Mask, reach: float) -> F32:
+    """Return the distance to the nearest voxel outside in voxels, at most ``reach``.
+
+    Beyond the array nothing is known to be outside.
+    """
     out = np.zeros(mask.shape, np.float32)
     box = tuple(
         slice(max(s.start - 1, 0), min(s.stop + 1, n))
         for s, n in zip(ndimage.find_objects(mask.view(np.int8))[0], mask.shape, strict=True)
     )
-    out[box] = ndimage.distance_transform_edt(mask[box])
+    np.minimum(distance_within(~mask[box], (1.0, 1.0, 1.0), reach), np.float32(reach), out=out[box])
     return out
 
 
@@ -191,29 +219,42 @@ def _layer_of_fluid(smooth: F32, start: Mask, depth_mm: F32, step_mm: float) -> 
     return np.asarray(foreign[labels])
 
 
-def _embedded_dense(hu: F32, start: Mask, step_mm: float) -> Mask:
-    """Return dense things that liver surrounds: the network often leaves a hole for a large calcification.
+def _embedded_dense(hu: F32, start: Mask, step_mm: float) -> tuple[Mask, Mask]:
+    """Return dense things that liver surrounds, and those of them that stand alone.
 
-    Counted is how much of the 4 mm around a thing is liver: nearly all around a focus, about half along a plaque of the
-    capsule, little around a rib, which the abdominal wall keeps away.
+    The network often leaves a hole for a large calcification. Counted is how much of the 4 mm around a thing is liver:
+    nearly all around a focus, about half along a plaque of the capsule, little around a rib, which the abdominal wall
+    keeps away. A plaque may touch spine or kidney: what is no part of the liver is looked at again at higher CT
+    numbers, where it falls apart. A thing stands alone when little around it is bright, as much is around bone.
     """
     mean, _ = robust_mean_sd(hu[start])
-    dense = hu > max(mean + 110.0, 180.0)
+    least = max(mean + 110.0, 180.0)
+    dense = hu > least
     near = ndimage.binary_dilation(start, iterations=2)
-    labels, _ = ndimage.label(dense, np.ones((3, 3, 3)))
-    out = np.zeros(start.shape, bool)
+    out, alone = np.zeros((2, *start.shape), bool)
     reach = max(round(4.0 / step_mm), 1)
-    touching = np.unique(labels[near])
-    boxes = ndimage.find_objects(labels)
-    for k in touching[touching > 0]:
-        box = tuple(slice(max(s.start - reach, 0), s.stop + reach) for s in boxes[k - 1])
-        thing = labels[box] == k
-        shell = ndimage.binary_dilation(thing, iterations=reach) & ~dense[box]
-        share = float(start[box][shell].mean()) if shell.any() else 0.0
-        small = thing.sum() * step_mm**3 < SMALL_MM3
-        if share > (SURROUNDED_SMALL if small else SURROUNDED):
-            out[box] |= thing
-    return out
+    for more in DENSER_HU:
+        labels, _ = ndimage.label((hu > least + more) & ~out, np.ones((3, 3, 3)))
+        touching = np.unique(labels[near])
+        boxes = ndimage.find_objects(labels)
+        for k in touching[touching > 0]:
+            box = tuple(slice(max(s.start - reach - 1, 0), s.stop + reach + 1) for s in boxes[k - 1])
+            thing = labels[box] == k
+            small = thing.sum() * step_mm**3 < SMALL_MM3
+            if more:
+                # with the rim that is less dense, which averaging makes
+                thing = ndimage.binary_dilation(thing) & dense[box]
+            shell = ndimage.binary_dilation(thing, iterations=reach) & ~thing
+            around = shell & ~dense[box]
+            enough = SURROUNDED if not small else SURROUNDED_PIECE if more else SURROUNDED_SMALL
+            if not around.any() or float(start[box][around].mean()) <= enough:
+                continue
+            is_alone = float((hu[box][shell] > mean + 50.0).mean()) < BRIGHT_AROUND
+            if is_alone or not more:
+                out[box] |= thing
+            if is_alone:
+                alone[box] |= thing
+    return out, alone
 
 
 def _bone(hu: F32, depth: F32, mean: float, step_mm: float) -> Mask:
@@ -271,69 +312,6 @@ def _log_ratio(smooth: F32, depth: F32, core: Mask, mean: float, sd: float) -> t
     table = np.clip(np.log(liver / other), -4.0, 2.5)
     index = np.clip(((smooth - RANGE_HU[0]) / BIN_HU).astype(np.int32), 0, len(table) - 1)
     return table[index].astype(np.float32), contrast
-
-
-def _random_walker(smooth: F32, prior: F32, free: Mask, fixed: F32, *, sigma: float, strength: float = 0.04) -> F32:
-    """Solve (L + strength I) x = strength prior on the free voxels, x given elsewhere; Jacobi-preconditioned CG."""
-    shape = smooth.shape
-    number = np.full(shape, -1, np.int32)
-    index = np.flatnonzero(free.ravel())
-    number.ravel()[index] = np.arange(len(index))
-    flat_hu, flat_fixed = smooth.ravel(), fixed.ravel()
-    diagonal = np.full(len(index), strength, np.float32)
-    right = strength * prior.ravel()[index]
-    pairs: list[tuple[NDArray[np.int32], NDArray[np.int32], F32]] = []
-    strides = (shape[1] * shape[2], shape[2], 1)
-    where = np.unravel_index(index, shape)
-    for axis, stride in enumerate(strides):
-        for sign in (1, -1):
-            ok = where[axis] < shape[axis] - 1 if sign > 0 else where[axis] > 0
-            me = np.flatnonzero(ok).astype(np.int32)
-            neighbour = index[me] + sign * stride
-            difference = (flat_hu[index[me]] - flat_hu[neighbour]) / sigma
-            weight = (np.exp(-(difference**2) / 2) + 0.001).astype(np.float32)
-            diagonal[me] += weight
-            other = number.ravel()[neighbour]
-            boundary = other < 0
-            np.add.at(right, me[boundary], weight[boundary] * flat_fixed[neighbour[boundary]])
-            if sign > 0:
-                inner = ~boundary
-                pairs.append((me[inner], other[inner], weight[inner]))
-    solution = _conjugate_gradient(diagonal, pairs, right, prior.ravel()[index].copy())
-    out = fixed.copy()
-    out.ravel()[index] = solution
-    return out
-
-
-def _conjugate_gradient(
-    diagonal: F32, pairs: list[tuple[NDArray[np.int32], NDArray[np.int32], F32]], right: F32, x: F32, steps: int = 60
-) -> F32:
-    """Solve the symmetric system with ``diagonal`` and off-diagonal ``-weight`` between ``pairs``."""
-    from scipy.sparse import coo_matrix
-
-    rows = np.concatenate([p[0] for p in pairs])
-    cols = np.concatenate([p[1] for p in pairs])
-    data = -np.concatenate([p[2] for p in pairs])
-    n = len(diagonal)
-    upper = coo_matrix((data, (rows, cols)), shape=(n, n)).tocsr()
-    matrix = (upper + upper.T).tocsr()
-    residual = right - (matrix @ x + diagonal * x)
-    z = residual / diagonal
-    direction = z.copy()
-    rz = float(residual @ z)
-    first = rz
-    for _ in range(steps):
-        step = matrix @ direction + diagonal * direction
-        alpha = rz / (float(direction @ step) + 1e-20)
-        x += alpha * direction
-        residual -= alpha * step
-        z = residual / diagonal
-        new = float(residual @ z)
-        if new < 1e-8 * first:
-            break
-        direction = z + (new / (rz + 1e-30)) * direction
-        rz = new
-    return x
 
 
 def _tidy(mask: Mask, fat: Mask, regain: Mask, bright: Mask, step_mm: float) -> Mask:
