@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from scipy import ndimage
 from hepacalc.foci.blocks import any_of_blocks, block_max, block_mean, enlarge, spread, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene, bulk
 from hepacalc.geometry import Slices3
+from hepacalc.threads import thread_pool
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = Non
     step = tuple(d * f for d, f in zip(scene.spacing_mm, factor, strict=True))
     box = _around(scene, factor)
     first = np.array([b.start // f for b, f in zip(box, factor, strict=True)])
-    with ThreadPoolExecutor(1) as pool:
+    with thread_pool(1) as pool:
         # NumPy and SciPy let go of the interpreter: what does not need one another is made at the same time
         beside = pool.submit(lambda: (block_max(scene.hu[box], factor), _Surface(scene)))
         mean = block_mean(scene.hu[box], factor)
@@ -227,14 +227,16 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
             if not claimed[block].any():
                 yield block, _climb(scene, block), float(score), float(field.slow[tuple(top)])
 
-    with ThreadPoolExecutor(2) as pool:
+    with thread_pool(2) as pool:
         for block, peak, score, background, asked in _ahead(
             (*one, pool.submit(_flood, field, one[1], one[3])) for one in free()
         ):
             if len(out) >= MOST_CANDIDATES:
                 break
+            if claimed[block].any() or claimed[peak]:
+                continue
             found = asked.result()
-            if found is None or claimed[block].any() or claimed[peak]:
+            if found is None:
                 continue
             taken = claimed[found.box] & found.region
             if taken.sum() > 0.5 * found.region.sum():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +40,7 @@ from hepacalc.records import (
     Surroundings,
     Volume,
 )
+from hepacalc.threads import thread_pool
 
 __all__ = ["FociResult", "find_foci"]
 
@@ -118,7 +119,7 @@ def find_foci(
         MeasurementError: the liver mask is empty, or a drawn contour lies away from the liver.
     """
     # NumPy and SciPy let go of the interpreter: two cores, two threads
-    with ThreadPoolExecutor(2) as pool:
+    with thread_pool(2) as pool:
         scene = look_at(volume, liver) if scene is None else scene
         blood = _blood(scene, phase, liver_vessel_hu)
         if drawn is None:

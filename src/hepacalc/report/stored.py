@@ -13,10 +13,9 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -30,6 +29,9 @@ from hepacalc.report.schema import SCHEMA_VERSION, document, load_schema
 from hepacalc.study.nifti import guess_slice_axis, read_nifti_labels
 from hepacalc.study.slices import shown_uid
 from hepacalc.study.tilt import labels_from_source
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 __all__ = [
     "UnreadVolume", "assessment_of", "comparisons_from", "read_document", "read_stored", "reasoning_from",
@@ -301,6 +303,9 @@ def _whole(text: str) -> int:
 
 @cache
 def _validator() -> Draft202012Validator:
+    # half of the start of a process that reads no stored assessment would be this import
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(load_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
