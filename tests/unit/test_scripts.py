@@ -59,6 +59,7 @@ def test_quote_fills_only_its_own_mark():
     table = quote["table"](rows)
     assert "| found \\| all | 0.953 | >= 0.95 | reached |" in table
     assert "| time | - | - | **missed** |" in table
+    assert [quote["shown"](value) for value in (999.6, 1234.5, 0.12345, 7)] == ["1000", "1230", "0.123", "7"]
     text = "a\n<!-- bench:x -->\nold\n<!-- end bench -->\nb\n<!-- bench:y -->\nkept\n<!-- end bench -->\n"
     once = quote["fill"](text, "x", table)
     assert once == text.replace("old", table)
