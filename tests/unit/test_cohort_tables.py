@@ -27,7 +27,7 @@ from hepacalc.cohort.store import open_store
 from hepacalc.cohort.tables import read_tables
 from hepacalc.cohort.work import _write as write_result
 from hepacalc.errors import HepacalcError, LedgerError, UsageError
-from hepacalc.report.cohort_phrases import FAILURE_TODO
+from hepacalc.report.cohort_phrases import FAILURE_ADVICE
 from hepacalc.report.language import speaking
 from hepacalc.report.schema import document
 
@@ -140,7 +140,7 @@ def test_report_in_chinese_has_no_english_but_names(out: Path, tmp_path: Path):
 def test_every_error_of_a_study_has_words_for_what_to_do():
     raised = {code for code in codes_of(HepacalcError) if code[:3] in ("IN-", "GEO", "LIV", "MEA", "RUN")}
     elsewhere = {"IN-10", "IN-11", "IN-12", "IN-16", "GEO-05", "RUN-05"}
-    assert {code for code in raised if not code.endswith("-00")} - elsewhere <= FAILURE_TODO.keys()
+    assert {code for code in raised if not code.endswith("-00")} - elsewhere <= FAILURE_ADVICE.keys()
     assert _todo("XYZ-01", "Ask.") == "Ask."
 
 

@@ -15,7 +15,7 @@ from hepacalc.cohort.statistics import Estimate, wilson
 from hepacalc.cohort.tables import read_tables
 from hepacalc.records import Measured
 from hepacalc.report import words
-from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_WORDS, FAILURE_CLASSES, FAILURE_TODO
+from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_WORDS, FAILURE_ADVICE, FAILURE_CLASSES
 from hepacalc.report.folders import told
 from hepacalc.report.html import HTML_LANG, page_environment, style
 from hepacalc.report.language import phrase, speaking, spoken
@@ -151,7 +151,7 @@ def _class_name(code: str) -> str:
 
 def _todo(code: str, hint: str | None) -> str:
     """Return what to do about an error: the words for its code, else what one of the studies was told."""
-    return phrase(f"failure-todo.{code}", FAILURE_TODO[code]) if code in FAILURE_TODO else say(hint or "")
+    return phrase(f"failure-todo.{code}", FAILURE_ADVICE[code]) if code in FAILURE_ADVICE else say(hint or "")
 
 
 def _figure(value: float, unit: str) -> str:

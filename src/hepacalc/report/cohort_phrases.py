@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CHECK_NAMES", "COHORT_PHRASES", "COHORT_WORDS", "FAILURE_CLASSES", "FAILURE_TODO"]
+__all__ = ["CHECK_NAMES", "COHORT_PHRASES", "COHORT_WORDS", "FAILURE_ADVICE", "FAILURE_CLASSES"]
 
 FAILURE_CLASSES: dict[str, str] = {
     "IN": "input cannot be used",
@@ -24,7 +24,7 @@ FAILURE_CLASSES: dict[str, str] = {
 }
 """Words for an error code, or for the letters before its dash."""
 
-FAILURE_TODO: dict[str, str] = {
+FAILURE_ADVICE: dict[str, str] = {
     "IN-01": "Check that every file of the study is there and may be read.",
     "IN-02": "Give a folder or zip of DICOM CT files, an enhanced multi-frame CT file, or a NIfTI file.",
     "IN-03": "Give the CT of this patient, or take the study out.",
