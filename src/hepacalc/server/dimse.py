@@ -177,8 +177,8 @@ class _Service:
         yield target.address, target.port, told
         yield len(found)
         for study_id in dict.fromkeys(one.study_id for one in found):
-            told = f"{peer.ae_title} to {target.ae_title}, {_address(event)}"
-            self._note("dicom.move", told, study_id)
+            who = f"{peer.ae_title} to {target.ae_title}, {_address(event)}"
+            self._note("dicom.move", who, study_id)
         for one in found:
             if event.is_cancelled:
                 yield _CANCEL, None
