@@ -251,7 +251,8 @@ def test_what_became_of_a_lesion_moves_its_causes(house: Running, exams: list[Pa
     volume = make_example().volume
 
     def with_scan(request, _tell):
-        return replace(read_stored(request["parent"]), volume=volume)
+        stored = read_stored(request["parent"])
+        return replace(stored, volume=replace(volume, acquisition=stored.acquisition))
 
     monkeypatch.setattr(facts, "stored_with_scan", with_scan)
     do_here(site, "weigh", "compare", "register")  # what other tests left

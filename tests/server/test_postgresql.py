@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from small_settings import small
-from sqlalchemy import func, select
+from sqlalchemy import Engine, func, inspect, select
 
 from hepacalc.server.accounts import Identity, add_user, begin_session, of_session, sign_in
-from hepacalc.server.database import reading, writing
+from hepacalc.server.database import open_database, reading, writing
 from hepacalc.server.faults import Conflict, NotSignedIn
 from hepacalc.server.jobs import Work, claim, enqueue, finish
 from hepacalc.server.receive import receive_instance
-from hepacalc.server.tables import jobs, uploads
+from hepacalc.server.tables import SCHEMA_VERSION, jobs, metadata, schema, uploads
 from hepacalc.server.worker import open_site
 from hepacalc.server.worklist import count_of, page_of
 from server_help import PASSWORD, add_study
@@ -24,15 +24,24 @@ postgres_server = pytest.importorskip("postgres_server", reason="needs tests/pos
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+def url() -> Iterator[str]:
     if reason := postgres_server.missing():
         pytest.skip(reason)
-    with postgres_server.server() as url:
-        data: Path = tmp_path_factory.mktemp("pg") / "data"
-        data.mkdir()
-        opened = open_site(small(data, database=url.replace("postgresql://", "postgresql+pg8000://")))
-        yield opened
-        opened.engine.dispose()
+    with postgres_server.server() as found:
+        yield found
+
+
+def of(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+pg8000://")
+
+
+@pytest.fixture(scope="module")
+def site(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    data: Path = tmp_path_factory.mktemp("pg") / "data"
+    data.mkdir()
+    opened = open_site(small(data, database=of(url)))
+    yield opened
+    opened.engine.dispose()
 
 
 def test_many_workers_never_share_a_job(site):
@@ -95,3 +104,29 @@ def test_instances_of_one_study_make_one_upload(site):
     assert len(ids) == 1
     with reading(site.engine) as connection:
         assert connection.execute(select(func.count()).select_from(uploads)).scalar() == 1
+
+
+def test_a_database_of_the_version_before_is_brought_up_by_one_of_several_processes(url: str, tmp_path: Path):
+    settings = small(tmp_path, database=of(postgres_server.empty_database(url, "before")))
+    engine = open_database(settings)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN trace")
+        connection.execute(schema.update().values(version=1))
+    add_user(engine, "anna", "assess", password=PASSWORD)
+    opened: list[Engine] = []
+    threads = [threading.Thread(target=lambda: opened.append(open_database(settings))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 4, "nobody failed"
+    with writing(opened[0]) as connection:
+        assert connection.execute(select(schema.c.version)).scalars().all() == [SCHEMA_VERSION]
+        enqueue(connection, Work("view", "k"))
+    job = claim(opened[1], "w", lease_s=60)
+    assert job is not None
+    assert sign_in(opened[2], settings, "anna", PASSWORD, "1"), "what was held is there still"
+    held = {table: {column["name"] for column in inspect(engine).get_columns(table)} for table in metadata.tables}
+    assert held == {name: set(table.columns.keys()) for name, table in metadata.tables.items()}
+    for one in (engine, *opened):
+        one.dispose()
