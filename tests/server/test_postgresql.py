@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from small_settings import small
 from sqlalchemy import Engine, func, inspect, select
 
+from hepacalc.server import worker
 from hepacalc.server.accounts import Identity, add_user, begin_session, of_session, sign_in
 from hepacalc.server.database import open_database, reading, writing
-from hepacalc.server.faults import Conflict, NotSignedIn
+from hepacalc.server.faults import Conflict, NotSignedIn, Unavailable
 from hepacalc.server.jobs import Work, claim, enqueue, finish
 from hepacalc.server.receive import receive_instance
 from hepacalc.server.tables import SCHEMA_VERSION, jobs, metadata, schema, uploads
@@ -130,3 +132,44 @@ def test_a_database_of_the_version_before_is_brought_up_by_one_of_several_proces
     assert held == {name: set(table.columns.keys()) for name, table in metadata.tables.items()}
     for one in (engine, *opened):
         one.dispose()
+
+
+def test_a_database_that_is_lost_is_waited_for(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    site = open_site(small(tmp_path, database=of(postgres_server.empty_database(url, "lost"))))
+    done: list[str] = []
+
+    def finished(site, job):
+        with writing(site.engine) as connection:
+            finish(connection, job, {})
+        done.append(job.id)
+
+    def queue(key: str) -> str:
+        with writing(site.engine) as connection:
+            return enqueue(connection, Work("view", key))
+
+    def waits_for(job_id: str) -> bool:
+        end = time.monotonic() + 30
+        while job_id not in done and time.monotonic() < end:
+            time.sleep(0.05)
+        return job_id in done
+
+    monkeypatch.setattr(worker, "run_job", finished)
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.work, args=(site, "w"), kwargs={"stopped": stop.is_set}, daemon=True)
+    thread.start()
+    try:
+        assert waits_for(queue("before"))
+        with reading(site.engine) as kept:  # a connection in the midst of its work
+            with postgres_server.away(url):
+                with pytest.raises(Unavailable), reading(site.engine) as connection:
+                    connection.execute(select(jobs.c.id))
+                with pytest.raises(Unavailable):
+                    queue("meanwhile")
+                time.sleep(0.6)
+            kept.invalidate()
+        assert thread.is_alive(), "the worker waits"
+        assert waits_for(queue("after"))
+    finally:
+        stop.set()
+        thread.join(30)
+        site.engine.dispose()
