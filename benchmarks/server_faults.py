@@ -138,9 +138,9 @@ class _Stow(_Http):
         body = b"".join(parts) + b"--part--\r\n"
         try:
             answer = httpx.post(f"{base}/dicomweb/studies", content=body, headers=headers, timeout=20)
-        except httpx.TransportError:
+            return answer.status_code == 200 and "00081198" not in answer.json()
+        except (httpx.TransportError, ValueError):
             return False
-        return answer.status_code == 200 and "00081198" not in answer.json()
 
 
 class _Dicom:
