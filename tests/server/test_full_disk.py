@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import serving
 from small_settings import small
 from sqlalchemy import func, select
 
+from conftest import serving
 from hepacalc.server.database import reading
 from hepacalc.server.tables import studies, uploads
 from server_help import dicom_bytes, zip_bytes
@@ -31,6 +31,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_what_finds_no_room_is_not_acknowledged_and_is_taken_once_there_is_some(disk: Path):
     scan = zip_bytes({f"{k}.dcm": dicom_bytes(sop=f"1.2.{k}", number=k) for k in range(3)})
     send = {"content": scan, "headers": {"content-type": "application/zip"}}
