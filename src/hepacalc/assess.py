@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hepacalc.consult import consult
 from hepacalc.errors import MeasurementError, UsageError
 from hepacalc.foci.calibration import calibration_for
+from hepacalc.foci.detect import MOST_CANDIDATES
 from hepacalc.foci.find import FociResult, find_foci
 from hepacalc.foci.scene import look_at
 from hepacalc.interop.foci_file import FociMask, as_tracked, read_foci_mask
@@ -325,6 +326,11 @@ def _limits(assessment: Assessment, result: FociResult, anatomy: LiverAnatomy | 
     more = [f"HU are cut off in focus {', '.join(map(str, clipped))}: metal is not excluded"] if clipped else []
     if isinstance(anatomy, LiverAnatomy) and anatomy.is_mirrored:
         more.append("The liver lies on the left side of the body (situs inversus?): segments are read as in a mirror.")
+    if result.is_capped:
+        more.append(
+            f"The liver holds more bright places than are looked at ({MOST_CANDIDATES}, the brightest): "
+            "number, volume and mass are at least what is listed."
+        )
     seen = dict.fromkeys((*grave, *more, *mild, *_liver_words(assessment), *result.notes))
     return tuple(seen)
 

@@ -93,12 +93,14 @@ def test_quote_fills_only_its_own_mark():
     once = quote["fill"](text, "x", table)
     assert once == text.replace("old", table)
     assert quote["fill"](once, "x", table) == once
+    rows.append({"name": "foci", "value": 5, "unit": "foci", "target": "", "ok": None})
+    assert quote["wanted"](rows) == rows[:2]
 
 
 def test_readme_has_a_place_for_the_figures():
     readme = (ROOT / "README.md").read_text("utf-8")
     for area in ("accuracy", "speed"):
-        assert re.search(rf"<!-- bench:{area} -->\n.+?<!-- end bench -->", readme, re.DOTALL)
+        assert re.search(rf"<!-- bench:{area} wanted -->\n.+?<!-- end bench -->", readme, re.DOTALL)
 
 
 def test_examples_are_taken_apart():

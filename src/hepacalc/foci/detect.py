@@ -71,7 +71,9 @@ class Candidate:
     at_scan_edge: bool
 
 
-def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = None) -> tuple[Candidate, ...]:
+def detect(
+    scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = None
+) -> tuple[tuple[Candidate, ...], bool]:
     """Return bright candidates in and at the liver, brightest first.
 
     Args:
@@ -80,7 +82,7 @@ def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = Non
         vessel_hu: brightest blood of an enhanced scan; what is no brighter and long is not followed to its end.
 
     Returns:
-        Candidates with disjoint regions.
+        Candidates with disjoint regions, at most :data:`MOST_CANDIDATES`; whether that left further peaks unlooked at.
     """
     factor = tuple(max(round(DETECTION_STEP_MM / d), 1) for d in scene.spacing_mm)
     step = tuple(d * f for d, f in zip(scene.spacing_mm, factor, strict=True))
@@ -211,7 +213,7 @@ class _Field:
         self.follow_above = -np.inf if vessel_hu is None else vessel_hu + max(40.0, 2.5 * scene.noise_hu)
 
 
-def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]) -> tuple[Candidate, ...]:
+def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]) -> tuple[tuple[Candidate, ...], bool]:
     """Flood each peak down to half its height; a peak inside an earlier region belongs to that one.
 
     The next peak is flooded by a second thread meanwhile; when it turns out to be claimed that is thrown away.
@@ -219,6 +221,7 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
     scene, factor = field.scene, field.factor
     claimed = np.zeros(scene.hu.shape, bool)
     out: list[Candidate] = []
+    is_capped = False
 
     def free() -> Iterator[tuple[tuple[slice, ...], tuple[int, int, int], float, float]]:
         for top, score in zip(tops, scores, strict=True):
@@ -231,14 +234,15 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
         for block, peak, score, background, asked in _ahead(
             (*one, pool.submit(_flood, field, one[1], one[3])) for one in free()
         ):
-            if len(out) >= MOST_CANDIDATES:
-                break
             found = asked.result()
             if found is None or claimed[block].any() or claimed[peak]:
                 continue
             taken = claimed[found.box] & found.region
             if taken.sum() > 0.5 * found.region.sum():
                 continue
+            is_capped = len(out) >= MOST_CANDIDATES
+            if is_capped:
+                break
             if taken.any():
                 found = replace(found, region=found.region & ~taken)
             claimed[found.box] |= found.region
@@ -257,7 +261,7 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
                     _at_edge(scene, found.box),
                 )
             )
-    return tuple(sorted(out, key=lambda c: -c.peak_hu))
+    return tuple(sorted(out, key=lambda c: -c.peak_hu)), is_capped
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:
