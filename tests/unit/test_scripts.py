@@ -52,6 +52,36 @@ def test_bench_prints_one_object_a_line(tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "benchmarks.small", raising=False)
 
 
+def test_bench_runs_one_section_at_a_share_of_its_size(tmp_path, capsys, monkeypatch):
+    bench = load("bench.py")
+    (tmp_path / "benchmarks").mkdir()
+    text = (
+        "from sections import run\n"
+        "def row(name):\n"
+        "    return lambda _folder, share: [{'name': name, 'value': 100 * share, 'ok': True}]\n"
+        "SECTIONS = {name: row(name) for name in 'ab'}\n"
+        "def rows(only=(), share=1.0):\n    return run(SECTIONS, only, share)\n"
+    )
+    (tmp_path / "benchmarks" / "large.py").write_text(text)
+    (tmp_path / "benchmarks" / "sections.py").write_text((ROOT / "benchmarks" / "sections.py").read_text("utf-8"))
+    main = bench["main"]
+    monkeypatch.setitem(main.__globals__, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    told = {}
+    for more in ([], ["--section", "b", "--share", "0.5"], ["--section", "c"]):
+        for name in ("benchmarks", "benchmarks.large", "sections"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.setattr(sys, "argv", ["bench", "large", "--json", *more])
+        status = main()
+        told[" ".join(more)] = status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["section"], row["value"], row["ok"]) for row in told[""][1]] == [("a", 100, True), ("b", 100, True)]
+    (half,) = told["--section b --share 0.5"][1]
+    assert (half["section"], half["value"], half["ok"]) == ("b", 50, None), "a try says nothing of the target"
+    assert told["--section c"] == (2, [])
+    for name in ("benchmarks", "benchmarks.large", "sections"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
 def test_quote_fills_only_its_own_mark():
     quote = load("quote")
     rows = [{"name": "found | all", "value": 0.953, "unit": "1", "target": ">= 0.95", "ok": True},

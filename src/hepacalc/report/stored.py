@@ -192,14 +192,16 @@ def reasoning_from(plain: dict[str, Any]) -> Reasoning:
 
 def comparisons_from(doc: dict[str, Any]) -> StoredComparisons:
     """Return the comparisons of a ``comparison.json`` that this version wrote."""
-    found = []
+    found, tracking = [], []
     for one in doc["comparisons"]:
+        pairs = [pair for change in one["lesions"] for pair in change["foci"]]
+        tracking.append({pair["prior"]: pair["tracking_uid"] for pair in pairs if pair["tracking_uid"]})
         lesions = [
             {**change, "foci": [[pair["prior"], pair["current"]] for pair in change["foci"]]}
             for change in one["lesions"]
         ]
         found.append(_decode(Comparison, {**one, "current": doc["current"], "lesions": lesions}))
-    return StoredComparisons(tuple(found))
+    return StoredComparisons(tuple(found), tuple(tracking))
 
 
 def with_scan(assessment: Assessment, volume: Volume, key: bytes | None = None) -> Assessment:
