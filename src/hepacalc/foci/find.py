@@ -254,17 +254,19 @@ def _measure(
     """Measure one candidate; what is not taken for calcium gets its size and HU only."""
     candidate, window, verdict = item.candidate, item.window, item.verdict
     taken_for = NotMeasured(f"taken for {verdict.kind}, not for calcium")
-    body = None
+    body = shape = None
     pattern: Pattern | NotMeasured = taken_for
     surroundings: Surroundings | NotMeasured = taken_for
     if window is not None and verdict.kind in MASS_KINDS:
         signal = measure_signal(scene, window)
-        measurements, body = measure_focus(
+        measurements, body, shape = measure_focus(
             scene, candidate, window, signal, calibration, is_contrast=blood.is_contrast, agatston=agatston
         )
         start = (window.box[0].start, window.box[1].start, window.box[2].start)
         depth = depth_on_body(scene, body, start)
-        pattern = classify_pattern(body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=1)
+        pattern = classify_pattern(
+            body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=1, shape=shape
+        )
         surroundings = measure_surroundings(scene, window)
     else:
         measurements = measure_roughly(scene, candidate, taken_for)
@@ -287,7 +289,7 @@ def _measure(
         segment=NotMeasured("no segment method was given"),
         surroundings=surroundings,
     )
-    return Draft(focus, window, body)
+    return Draft(focus, window, body, shape)
 
 
 def _centroid(scene: Scene, candidate: Candidate) -> tuple[float, float, float]:
