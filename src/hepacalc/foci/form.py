@@ -18,8 +18,8 @@ from hepacalc.records import Measured
 
 __all__ = ["measure_form"]
 
-LOWER, UPPER = 0.35, 0.65
-"""Shares of the height between which the surface lies with two chances in three."""
+LOWER = 0.35
+"""Share of the height down to which the surface may lie with two chances in three."""
 SLICES_SHARE = 0.15
 """What part of the blur along the slices, over the least diameter, moves a form (estimate)."""
 GRID_SD = 0.01
@@ -34,20 +34,20 @@ def measure_form(scene: Scene, body: Body, shape: Shape, diameters: Diameters) -
         shape: of that.
         diameters: with the blur taken off.
     """
-    lower, upper = _at(body, LOWER), _at(body, UPPER)
+    lower = _grown(body, LOWER)
     plane = min(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
     more = float(np.sqrt(max(scene.sigma_mm[scene.slice_axis] ** 2 - plane**2, 0.0)))
     slices = SLICES_SHARE * more / shape.diameter_3_mm
 
-    def doubt(one: float, other: float) -> float:
-        return float(np.sqrt(((one - other) / 2) ** 2 + slices**2 + GRID_SD**2))
+    def doubt(here: float, there: float) -> float:
+        return float(np.sqrt((here - there) ** 2 + slices**2 + GRID_SD**2))
 
     elongation, elongation_sd = diameters.elongation()
     method = "shape at half maximum"
     return {
-        "sphericity": _share(shape.sphericity, doubt(lower.sphericity, upper.sphericity), method),
+        "sphericity": _share(shape.sphericity, doubt(shape.sphericity, lower.sphericity), method),
         "elongation": _share(elongation, elongation_sd, "1 - second diameter / diameter"),
-        "hollowness": _share(shape.hollowness, doubt(lower.hollowness, upper.hollowness), method),
+        "hollowness": _share(shape.hollowness, doubt(shape.hollowness, lower.hollowness), method),
         "parts": Measured(float(shape.parts), "1", float(shape.parts), float(shape.parts), "connected parts"),
     }
 
@@ -57,15 +57,10 @@ def _share(value: float, sd: float, method: str) -> Measured:
     return Measured(value, "1", max(value - Z90 * sd, 0.0), min(value + Z90 * sd, 1.0), method)
 
 
-def _at(body: Body, level: float) -> Shape:
-    """Return the shape of a body with its surface at another share of the height nearby."""
-    above = body.relative > level
-    if level < 0.5:
-        labels, _ = ndimage.label(above | body.mask, np.ones((3, 3, 3)))
-        keep = np.zeros(int(labels.max()) + 1, bool)
-        keep[np.unique(labels[body.mask])] = True
-        keep[0] = False
-        mask = keep[labels]
-    else:
-        mask = above & body.mask
-    return describe_shape(replace(body, mask=mask if mask.any() else body.mask))
+def _grown(body: Body, level: float) -> Shape:
+    """Return the shape of a body with its surface at a lower share of the height nearby."""
+    labels, _ = ndimage.label(body.mask | (body.relative > level), np.ones((3, 3, 3)))
+    keep = np.zeros(int(labels.max()) + 1, bool)
+    keep[np.unique(labels[body.mask])] = True
+    keep[0] = False
+    return describe_shape(replace(body, mask=keep[labels]))

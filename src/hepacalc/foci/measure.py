@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from hepacalc.foci.aperture import Signal
+from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.detect import Candidate
 from hepacalc.foci.diameters import measure_diameters
 from hepacalc.foci.form import measure_form
@@ -163,9 +164,11 @@ def _around(value: float, sd: float, unit: str, method: str) -> Measured:
 
 def _edge_sd(window: Window) -> float:
     """Return by how many HU the mean of a focus is uncertain since it is not known where it ends."""
-    above = window.hu - window.background
-    near = ndimage.binary_dilation(window.region, np.ones((3, 3, 3)))
-    inner, outer = (window.hu[near & (above > (0.5 + step) * window.height)] for step in (LEVEL_STEP, -LEVEL_STEP))
+    part = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in tight_box(window.region))
+    hu = window.hu[part]
+    above = hu - window.background[part]
+    near = ndimage.binary_dilation(window.region[part], np.ones((3, 3, 3)))
+    inner, outer = (hu[near & (above > (0.5 + step) * window.height)] for step in (LEVEL_STEP, -LEVEL_STEP))
     if not len(inner) or not len(outer):
         return LEVEL_SD * window.height
     return LEVEL_SD / (2 * LEVEL_STEP) * abs(float(inner.mean() - outer.mean()))
