@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.foci.aperture import measure_signal
-from hepacalc.foci.burden import count_burden
+from hepacalc.foci.burden import count_burden, name_doubts
 from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.detect import Candidate, detect
 from hepacalc.foci.distinct import distinct
@@ -141,7 +141,8 @@ def find_foci(
     labels = _labels(scene, volume, [found[k].candidate for k in order])
     in_plane = max(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
     smallest = smallest_trusted_mm(scene.noise_hu, 2.355 * in_plane)
-    notes = [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
+    notes = [*name_doubts(lesions, is_contrast=blood.is_contrast)]
+    notes += [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
     return FociResult(
         tuple(foci),
         tuple(lesions),
