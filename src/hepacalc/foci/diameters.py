@@ -24,6 +24,7 @@ __all__ = ["Diameters", "ModelExtents", "measure_diameters", "model_extents"]
 F64 = NDArray[np.float64]
 
 Z90 = 1.645
+FWHM = 2.355
 LEAST_WEIGHT = 0.02
 """Models that fit worse than this are not looked at."""
 ENDS_IN_PLANE = 0.5 * 2**0.5
@@ -32,11 +33,12 @@ ENDS_IN_SLICES = (2 / 12) ** 0.5
 """The same along the slices, in slices: each end lies anywhere in the slice that shows it."""
 DEPARTURE = 0.3
 """What part of the way from the half-height body to the models is doubt."""
-FADE = 0.7
-"""What part of the way to what is seen above a quarter of the height may belong to it: ends that taper fade."""
+FADE = 1.0
+"""What part of the way to what is seen above a quarter of the height is doubt: ends that taper fade."""
 BUMPS, BUMPS_DOWN, BUMPS_UP = 0.05, 0.06, 0.1
 """By how much the ends of a nodule stick out of its ellipsoid, and how far less and more they may (estimates)."""
 MISFIT_SHARE = 0.8
+COMMON = 2 / 3
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -66,12 +68,12 @@ class Diameters:
     def elongation(self) -> tuple[float, float]:
         """Return ``1 - second / first`` and its standard deviation.
 
-        Height, blur and background move both the same way: half of their errors is taken to be common.
+        Height, blur and background move both the same way: two thirds of their errors are taken to be common.
         """
         first, second = self.mm[:2]
         a, b = (self.down_mm[:2] + self.up_mm[:2]) / 2 / self.mm[:2]
         ratio = float(second / first)
-        return 1 - ratio, ratio * float(np.sqrt(a**2 + b**2 - a * b))
+        return 1 - ratio, ratio * float(np.sqrt(a**2 + b**2 - 2 * COMMON * a * b))
 
 
 def model_extents(bodies: Sequence[BlurredBody], weights: F64) -> ModelExtents:
@@ -110,8 +112,9 @@ def measure_diameters(
     ends = along * (ENDS_IN_SLICES * scene.slice_thickness_mm) ** 2 + (1 - along) * (ENDS_IN_PLANE * sigma) ** 2
     doubt = models.sd_mm**2 + ends + (DEPARTURE * (models.mm - seen)) ** 2
     fade = (FADE * np.clip(faint - models.mm, 0, None)) ** 2
-    # how bright the last slice of a thin wall is, tells its thickness and not where in the slice it ends
-    walls = along * (shape.hollowness * scene.slice_thickness_mm) ** 2
+    # half height shows thin walls as thick as the point spread
+    width = along * scene.slice_thickness_mm**2 + (1 - along) * (FWHM * sigma) ** 2
+    walls = shape.hollowness**2 * width
     mm, down, up = models.mm, np.sqrt(doubt + walls), np.sqrt(doubt + fade)
     if solid is not None:
         own_mm = (1 + BUMPS) * solid.axes_mm
