@@ -34,8 +34,11 @@ def scene(slice_mm: float, diameter: float = 0.0, seed: int = 0) -> Scene:
     return look_at(as_volume(hu, geometry), as_liver(mask, geometry), 0.75)
 
 
-@pytest.mark.parametrize(("diameter", "slice_mm"), [(4.0, 1.25), (4.0, 5.0), (8.0, 5.0), (16.0, 1.25), (16.0, 5.0)])
-def test_a_ball(diameter: float, slice_mm: float) -> None:
+@pytest.mark.parametrize(
+    ("diameter", "slice_mm", "error_mm"),
+    [(4.0, 1.25, 0.6), (4.0, 5.0, 1.2), (8.0, 5.0, 1.2), (16.0, 1.25, 0.8), (16.0, 5.0, 2.5)],
+)
+def test_a_ball(diameter: float, slice_mm: float, error_mm: float) -> None:
     seen = scene(slice_mm, diameter, seed=int(diameter))
     candidate = detect(seen, floor_hu=0.0, vessel_hu=None)[0]
     window = open_window(seen, candidate.box, candidate.region, np.zeros(seen.hu.shape, bool), candidate.peak_hu)
@@ -48,7 +51,7 @@ def test_a_ball(diameter: float, slice_mm: float) -> None:
         assert isinstance(number, Measured)
         assert number.low <= diameter <= number.high
         # half height shows a ball of 4 mm on slices of 5 mm 6 mm tall and more
-        assert number.value == pytest.approx(diameter, abs=0.7 + 0.1 * slice_mm)
+        assert number.value == pytest.approx(diameter, abs=error_mm)
         assert number.high - number.low < 2.0 + 1.2 * slice_mm
     for name, truth in (("sphericity", 1.0), ("elongation", 0.0), ("hollowness", 0.0)):
         number = found[name]
