@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +40,7 @@ from hepacalc.records import (
     Surroundings,
     Volume,
 )
+from hepacalc.threads import thread_pool
 
 __all__ = ["FociResult", "find_foci"]
 
@@ -65,6 +66,7 @@ class FociResult:
         parenchyma_hu: robust mean of the liver.
         noise_hu: noise of one voxel in the liver.
         notes: what a reader should know about the search.
+        is_capped: whether the liver holds more bright places than are looked at.
     """
 
     foci: tuple[Focus, ...]
@@ -74,6 +76,7 @@ class FociResult:
     parenchyma_hu: Measurement
     noise_hu: Measurement
     notes: tuple[str, ...]
+    is_capped: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -118,11 +121,12 @@ def find_foci(
         MeasurementError: the liver mask is empty, or a drawn contour lies away from the liver.
     """
     # NumPy and SciPy let go of the interpreter: two cores, two threads
-    with ThreadPoolExecutor(2) as pool:
+    is_capped = False
+    with thread_pool(2) as pool:
         scene = look_at(volume, liver) if scene is None else scene
         blood = _blood(scene, phase, liver_vessel_hu)
         if drawn is None:
-            candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
+            candidates, is_capped = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
             # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
             candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
             blood = _raised(scene, blood, candidates)
@@ -159,6 +163,7 @@ def find_foci(
             scene.noise_hu, "HU", 0.95 * scene.noise_hu, 1.05 * scene.noise_hu, "one voxel against its neighbours"
         ),
         tuple(notes),
+        is_capped,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal, NamedTuple, overload
 
-from sqlalchemy import Connection, String, cast, func, select
+from sqlalchemy import ColumnElement, Connection, String, cast, func, select
 
 from hepacalc.errors import NotInRegistry
 from hepacalc.followup.schedule import Schedule, Step, Timing, Windows, timing
@@ -147,7 +147,7 @@ def due_rows(
     timing("1900-01-01", "1900-01-01", today, windows)
     step, patient = t.step.c, t.patient.c
     columns = (
-        patient.key,
+        step.patient,
         # as text: the driver of PostgreSQL is slow with dates
         cast(step.first_day, String),
         cast(step.last_day, String),
@@ -157,22 +157,25 @@ def due_rows(
         step.number,
         step.wording,
     )
-    joined = (
-        select(*columns).select_from(t.step.join(t.patient, step.patient == patient.id)).where(step.state == "open")
-    )
+    is_asked: ColumnElement[bool] = step.state == "open"
     if key is not None:
-        joined = joined.where(step.patient == find_patient(connection, key, required=True))
+        is_asked &= step.patient == find_patient(connection, key, required=True)
     until = date.fromisoformat(today) + timedelta(days=windows.soon_days)
-    dated = joined.where(step.first_day <= until).order_by(step.last_day, step.first_day, step.plan, step.number)
-    undated = joined.where(step.first_day.is_(None)).order_by(step.plan, step.number)
+    is_dated, is_undated = is_asked & (step.first_day <= until), is_asked & step.last_day.is_(None)
+    dated = select(*columns).where(is_dated).order_by(step.last_day, step.first_day, step.plan, step.number)
+    undated = select(*columns).where(is_undated).order_by(step.plan, step.number)
     # many steps share a window
     known: dict[tuple[str | None, str | None], Timing] = {}
     count = 0
-    for query in (dated, undated):
+    for query, is_wanted in ((dated, is_dated), (undated, is_undated)):
         rows = connection.execute(query if most is None else query.limit(most - count)).all()
+        # not joined: read in the order of patients, their pages come from the disk one after the other
+        of = select(step.patient).where(is_wanted) if most is None else {row.patient for row in rows}
+        named = connection.execute(select(patient.id, patient.key).where(patient.id.in_(of))).all()
+        owners = dict(tuple(row) for row in named)
         for owner, first, last, *rest in rows:
             stands = known.get((first, last)) or known.setdefault((first, last), timing(first, last, today, windows))
-            yield DueRow(owner, stands, first, last, *rest)
+            yield DueRow(owners[owner], stands, first, last, *rest)
         count += len(rows)
 
 
