@@ -40,7 +40,7 @@ def scene(slice_mm: float, diameter: float = 0.0, seed: int = 0) -> Scene:
 )
 def test_a_ball(diameter: float, slice_mm: float, error_mm: float) -> None:
     seen = scene(slice_mm, diameter, seed=int(diameter))
-    candidate = detect(seen, floor_hu=0.0, vessel_hu=None)[0]
+    candidate = detect(seen, floor_hu=0.0, vessel_hu=None)[0][0]
     window = open_window(seen, candidate.box, candidate.region, np.zeros(seen.hu.shape, bool), candidate.peak_hu)
     found, body, shape = measure_focus(
         seen, candidate, window, measure_signal(seen, window), calibration_for(120.0), is_contrast=False
@@ -52,7 +52,7 @@ def test_a_ball(diameter: float, slice_mm: float, error_mm: float) -> None:
         assert number.low <= diameter <= number.high
         # half height shows a ball of 4 mm on slices of 5 mm 6 mm tall and more
         assert number.value == pytest.approx(diameter, abs=error_mm)
-        assert number.high - number.low < 2.0 + 1.2 * slice_mm
+        assert number.high - number.low < 2.0 + 1.5 * slice_mm
     for name, truth in (("sphericity", 1.0), ("elongation", 0.0), ("hollowness", 0.0)):
         number = found[name]
         assert isinstance(number, Measured)
