@@ -42,7 +42,7 @@ def add_up(numbers: Sequence[Measurement], unit: str, what: str, *, shared_sd: f
 def name_doubts(lesions: Sequence[Lesion], *, is_contrast: bool) -> tuple[str, ...]:
     """Return what the total mass may lack or hold wrongly, one sentence each.
 
-    Its interval is about the lesions that are in it. What was left out, or is no calcium, does not widen it and is told.
+    Its interval is about the lesions in it. What was left out, or is no calcium, does not widen it and is told.
 
     Args:
         lesions: all lesions.
