@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.foci.aperture import measure_signal
-from hepacalc.foci.burden import count_burden
+from hepacalc.foci.burden import count_burden, name_doubts
 from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.detect import Candidate, detect
 from hepacalc.foci.distinct import distinct
@@ -145,7 +145,8 @@ def find_foci(
     labels = _labels(scene, volume, [found[k].candidate for k in order])
     in_plane = max(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
     smallest = smallest_trusted_mm(scene.noise_hu, 2.355 * in_plane)
-    notes = [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
+    notes = [*name_doubts(lesions, is_contrast=blood.is_contrast)]
+    notes += [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
     return FociResult(
         tuple(foci),
         tuple(lesions),
@@ -259,17 +260,19 @@ def _measure(
     """Measure one candidate; what is not taken for calcium gets its size and HU only."""
     candidate, window, verdict = item.candidate, item.window, item.verdict
     taken_for = NotMeasured(f"taken for {verdict.kind}, not for calcium")
-    body = None
+    body = shape = None
     pattern: Pattern | NotMeasured = taken_for
     surroundings: Surroundings | NotMeasured = taken_for
     if window is not None and verdict.kind in MASS_KINDS:
         signal = measure_signal(scene, window)
-        measurements, body = measure_focus(
+        measurements, body, shape = measure_focus(
             scene, candidate, window, signal, calibration, is_contrast=blood.is_contrast, agatston=agatston
         )
         start = (window.box[0].start, window.box[1].start, window.box[2].start)
         depth = depth_on_body(scene, body, start)
-        pattern = classify_pattern(body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=1)
+        pattern = classify_pattern(
+            body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=1, shape=shape
+        )
         surroundings = measure_surroundings(scene, window)
     else:
         measurements = measure_roughly(scene, candidate, taken_for)
@@ -292,7 +295,7 @@ def _measure(
         segment=NotMeasured("no segment method was given"),
         surroundings=surroundings,
     )
-    return Draft(focus, window, body)
+    return Draft(focus, window, body, shape)
 
 
 def _centroid(scene: Scene, candidate: Candidate) -> tuple[float, float, float]:
