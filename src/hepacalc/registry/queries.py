@@ -146,37 +146,42 @@ def due_rows(
     """
     timing("1900-01-01", "1900-01-01", today, windows)
     step, patient = t.step.c, t.patient.c
+    # PostgreSQL joins in memory and its driver is slow by the row; on SQLite, keys are read apart: in the order of
+    # patients, so that their pages come from the disk one after the other
+    is_joined = most is not None or connection.dialect.name == "postgresql"
+    columns = (
+        patient.key if is_joined else step.patient,
+        # as text: the driver of PostgreSQL is slow with dates
+        cast(step.first_day, String),
+        cast(step.last_day, String),
+        step.rule,
+        step.urgency,
+        step.plan,
+        step.number,
+        step.wording,
+    )
+    source = t.step.join(t.patient, step.patient == patient.id) if is_joined else t.step
     is_asked: ColumnElement[bool] = step.state == "open"
     if key is not None:
         is_asked &= step.patient == find_patient(connection, key, required=True)
     until = date.fromisoformat(today) + timedelta(days=windows.soon_days)
-    is_dated, is_undated = is_asked & (step.first_day <= until), is_asked & step.last_day.is_(None)
     dated, undated = (step.last_day, step.first_day, step.plan, step.number), (step.plan, step.number)
     # many steps share a window
     known: dict[tuple[str | None, str | None], Timing] = {}
     count = 0
-    for is_wanted, order in ((is_dated, dated), (is_undated, undated)):
-        steps = select(t.step).where(is_wanted).order_by(*order)
-        held = (steps if most is None else steps.limit(most - count)).subquery()
-        # made first and whole: patients are read in their order, and their pages come from the disk one after the other
-        of = select(patient.id, patient.key).where(patient.id.in_(select(held.c.patient)))
-        owner = of.cte("owner").prefix_with("MATERIALIZED")
-        columns = (
-            owner.c.key,
-            # as text: the driver of PostgreSQL is slow with dates
-            cast(held.c.first_day, String),
-            cast(held.c.last_day, String),
-            held.c.rule,
-            held.c.urgency,
-            held.c.plan,
-            held.c.number,
-            held.c.wording,
-        )
-        query = select(*columns).select_from(held.join(owner, held.c.patient == owner.c.id))
-        rows = connection.execute(query.order_by(*(held.c[one.name] for one in order))).all()
-        for name, first, last, *rest in rows:
+    for is_wanted, order in (
+        (is_asked & (step.first_day <= until), dated),
+        (is_asked & step.last_day.is_(None), undated),
+    ):
+        query = select(*columns).select_from(source).where(is_wanted).order_by(*order)
+        rows = connection.execute(query if most is None else query.limit(most - count)).all()
+        keys: dict[int, str] = {}
+        if not is_joined:
+            of = select(patient.id, patient.key).where(patient.id.in_(select(step.patient).where(is_wanted)))
+            keys = dict(tuple(row) for row in connection.execute(of).all())
+        for owner, first, last, *rest in rows:
             stands = known.get((first, last)) or known.setdefault((first, last), timing(first, last, today, windows))
-            yield DueRow(name, stands, first, last, *rest)
+            yield DueRow(owner if is_joined else keys[owner], stands, first, last, *rest)
         count += len(rows)
 
 
