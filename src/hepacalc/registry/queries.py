@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
-from sqlalchemy import ColumnElement, Connection, String, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Select, String, cast, func, select
 
 from hepacalc.errors import NotInRegistry
 from hepacalc.followup.schedule import Schedule, Step, Timing, Windows, timing
@@ -146,12 +146,10 @@ def due_rows(
     """
     timing("1900-01-01", "1900-01-01", today, windows)
     step, patient = t.step.c, t.patient.c
-    # PostgreSQL joins in memory and its driver is slow by the row; on SQLite, keys are read apart: in the order of
-    # patients, so that their pages come from the disk one after the other
+    # on SQLite keys are read apart: in the order of patients, so that their pages come from the disk in a row
     is_joined = most is not None or connection.dialect.name == "postgresql"
     columns = (
         patient.key if is_joined else step.patient,
-        # as text: the driver of PostgreSQL is slow with dates
         cast(step.first_day, String),
         cast(step.last_day, String),
         step.rule,
@@ -174,7 +172,7 @@ def due_rows(
         (is_asked & step.last_day.is_(None), undated),
     ):
         query = select(*columns).select_from(source).where(is_wanted).order_by(*order)
-        rows = connection.execute(query if most is None else query.limit(most - count)).all()
+        rows = _rows(connection, query if most is None else query.limit(most - count))
         keys: dict[int, str] = {}
         if not is_joined:
             of = select(patient.id, patient.key).where(patient.id.in_(select(step.patient).where(is_wanted)))
@@ -183,6 +181,14 @@ def due_rows(
             stands = known.get((first, last)) or known.setdefault((first, last), timing(first, last, today, windows))
             yield DueRow(owner if is_joined else keys[owner], stands, first, last, *rest)
         count += len(rows)
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Sequence[Sequence[Any]]:
+    """Return all rows; from PostgreSQL as one value, since its driver is slow by the row."""
+    if connection.dialect.name != "postgresql":
+        return connection.execute(query).all()
+    held = query.subquery()
+    return connection.execute(select(func.json_agg(func.json_build_array(*held.c)))).scalar() or ()
 
 
 def due_counts(connection: Connection, today: str, windows: Windows) -> dict[str, int]:
