@@ -78,10 +78,10 @@ def test_what_the_total_leaves_out_is_said_and_does_not_widen_it() -> None:
     )
     left_out = [replace(lesions[0], kind="indeterminate"), *lesions[1:]]
     assert name_doubts(left_out, is_contrast=False) == (
-        "The total calcium mass leaves out what is indeterminate: lesions 1, together 20 mg.",
+        "Indeterminate lesions that are not in the total calcium mass: 1, together 20 mg.",
     )
     first, second = name_doubts([replace(left_out[0], mass_mg=NotMeasured("cut")), *lesions[1:]], is_contrast=True)
-    assert first.endswith("lesions 1.")
+    assert first.endswith("total calcium mass: 1.")
     assert "blood" in second
     one, all_of_them = (
         count_burden(n, [], NotMeasured("test"), 0.05).total_mass_mg

@@ -54,11 +54,11 @@ def name_doubts(lesions: Sequence[Lesion], *, is_contrast: bool) -> tuple[str, .
         together = add_up(left_out, "mg", "")
         if isinstance(together, Measured):
             out.append(
-                f"The total calcium mass leaves out what is indeterminate: lesions {len(left_out)}, "
+                f"Indeterminate lesions that are not in the total calcium mass: {len(left_out)}, "
                 f"together {together.value:.0f} mg."
             )
         else:
-            out.append(f"The total calcium mass leaves out what is indeterminate: lesions {len(left_out)}.")
+            out.append(f"Indeterminate lesions that are not in the total calcium mass: {len(left_out)}.")
     if is_contrast:
         out.append(
             "The total calcium mass leaves out calcium that is no brighter than the blood of this scan: it was taken "
