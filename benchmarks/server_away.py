@@ -5,6 +5,7 @@ The PACS is dcmtk's ``storescp``; it takes what comes, but for the hour nothing 
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -15,10 +16,11 @@ from typing import Any
 
 import httpx
 import pydicom
+from pydicom.dataset import Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from dicom_scenes import upright
+from cohort_studies import slices, varied
 from hepacalc.server.settings import Settings
 from hepacalc.server.worker import open_site
 from node_scenes import free_port
@@ -32,6 +34,7 @@ MOST_WAIT_S = 3600.0
 NODE = """
 [node]
 send_to = ["PACS"]
+seg_type = "BINARY"
 peers = [{{ ae_title = "PACS", address = "127.0.0.1", port = {port} }}]
 """
 
@@ -48,8 +51,10 @@ def _away(folder: Path, share: float) -> list[dict[str, Any]]:
     with Tree(site, NODE.format(port=port)) as tree, httpx.Client(base_url=tree.base, headers=headers) as client:
         began = time.monotonic()
         for k in range(STUDIES):
-            _upload(client, folder / str(k), f"P-{k}")
-        while len([one for one in _worklist(client) if one["state"] == "assessed"]) < STUDIES:
+            _upload(client, varied(slices(1, folder), k))
+        while any(one["state"] != "assessed" for one in _worklist(client)) or len(_worklist(client)) < STUDIES:
+            if any(one["state"] == "failed" for one in _worklist(client)):
+                raise SystemExit(f"a study was not assessed: {_worklist(client)}")
             time.sleep(1)
         time.sleep(max(began + AWAY_S * share - time.monotonic(), 0))
         said = sum({"kind": "send", "code": "SRV-07"} in one["waits"] for one in _worklist(client))
@@ -76,9 +81,12 @@ def _away(folder: Path, share: float) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _upload(client: httpx.Client, folder: Path, patient: str) -> None:
-    upright(folder, PatientID=patient)
-    parts = [("files", (path.name, path.read_bytes())) for path in sorted(folder.iterdir())]
+def _upload(client: httpx.Client, images: Iterator[Dataset]) -> None:
+    parts = []
+    for k, image in enumerate(images):
+        file = io.BytesIO()
+        image.save_as(file)
+        parts.append(("files", (f"{k}.dcm", file.getvalue())))
     client.post("/api/uploads", files=parts, timeout=120).raise_for_status()
 
 
