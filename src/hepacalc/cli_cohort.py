@@ -140,7 +140,7 @@ def list_(
 ) -> None:
     """List the studies of a DICOMweb server as a manifest for cohort run: UIDs and numbers of images, no names."""
     from hepacalc.cohort.inputs import dicomweb
-    from hepacalc.report.folders import told
+    from hepacalc.folders import told
 
     days = ["" if day is None else f"{day:%Y%m%d}" for day in (_day(first, "--from"), _day(last, "--to"))]
     web = dicomweb()
@@ -255,7 +255,7 @@ def sample(
 ) -> None:
     """Draw a stratified list of studies to review by hand, with weights."""
     from hepacalc.cohort.sample import sample_csv, sample_studies
-    from hepacalc.report.folders import told
+    from hepacalc.folders import told
 
     strata = tuple(part.strip() for part in by.split(",") if part.strip())
     text = sample_csv(sample_studies(out, by=strata, number=number, seed=seed))
