@@ -38,7 +38,11 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 when left out.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 8042 when left out.")] = None,
     database: Annotated[
-        str | None, typer.Option(metavar="URL", help="postgresql+pg8000://...; SQLite in FOLDER when left out.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="postgresql://USER@HOST/NAME (extra postgresql; password in PGPASSWORD); else SQLite in FOLDER.",
+        ),
     ] = None,
     login: Annotated[LoginChoice | None, typer.Option(help="How people sign in; token when left out.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that assess; 1 when left out.")] = None,
