@@ -153,6 +153,14 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
 
+def is_there(python: str) -> bool:
+    """Whether a version of Python runs here; a version manager may know the name and lack the version."""
+    try:
+        return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 def install(python: str, venv: Path, wheel: Path, extra: str = "") -> Path:
     """Make a clean environment with the wheel; return its Python."""
     shutil.rmtree(venv, ignore_errors=True)
@@ -271,7 +279,7 @@ def main() -> int:
             optional = optional_modules()
             pythons = [sys.executable] if given.one_python else PYTHONS
             for number, python in enumerate(pythons):
-                if shutil.which(python) is None:
+                if not is_there(python):
                     say(f"{python}: not here, skipped")
                     continue
                 venv = given.venv.resolve() if given.venv and number == 0 else scratch / Path(python).name
