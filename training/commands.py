@@ -181,3 +181,64 @@ def compare(
             f"{np.median(with_liver):.4f} worst tenth {np.quantile(with_liver, 0.1):.4f}; {len(without)} without, "
             f"{np.mean([ml > 60 for ml in without]):.1%} with more than 60 mL, mean {np.mean(without):.1f} mL"
         )
+
+
+@app.command()
+def segments_draw(
+    folder: Annotated[Path, typer.Option(help="Where the samples go.")],
+    count: Annotated[int, typer.Option(help="How many digital livers, two samples each.")],
+    first: int = 0,
+    run_name: Name = "hepacalc-train",
+) -> None:
+    """Draw digital livers for the network that reads segments; those that are there stay."""
+    from training.segments.draw import FIRST_SEED, draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, first + count):
+        paths = [folder / f"{FIRST_SEED + number}_{variant}.npz" for variant in range(2)]
+        if not all(path.exists() for path in paths):
+            for path, drawn in zip(paths, draw(number, len(paths)), strict=True):
+                drawn.save(path)
+
+
+@app.command()
+def segments_train(
+    samples: Annotated[Path, typer.Option(help="Folder of the samples; more may be drawn meanwhile.")],
+    run: Annotated[Path, typer.Option(help="Folder of the run.")],
+    seconds: Annotated[float, typer.Option(help="How long to train.")],
+    threads: int = 1,
+    run_name: Name = "hepacalc-train",
+) -> None:
+    """Train the network that reads segments."""
+    import torch
+
+    from training.segments.learn import learn
+
+    torch.set_num_threads(threads)
+    learn(samples, run, seconds, tell=typer.echo)
+
+
+@app.command()
+def segments_export(
+    weights: Annotated[Path, typer.Option(help="reader.pt of a run.")],
+    to: Annotated[Path, typer.Option(help="ONNX file to write.")],
+    version: Annotated[str, typer.Option(help="Version that the file states.")],
+    date: Annotated[str, typer.Option(help="Date that the file states, YYYY-MM-DD.")],
+    run_name: Name = "hepacalc-train",
+) -> None:
+    """Write the network that reads segments as ONNX."""
+    import torch
+
+    from training.segments.network import ReaderNet, write_reader
+
+    net = ReaderNet().eval()
+    net.load_state_dict(torch.load(weights, weights_only=True))
+    metadata = {
+        "version": version,
+        "date": date,
+        "data": "digital livers of hepacalc's phantom alone, segments known by construction",
+        "licence": "Apache-2.0",
+        "input": "fine [1, 8, 48, 40, 48] at 5 mm and coarse [1, 9, 24, 20, 24], (z, y, x) to head, back and left; "
+        "see hepacalc.liver.reader",
+    }
+    typer.echo(f"{to}: {write_reader(net, metadata, to)} bytes")

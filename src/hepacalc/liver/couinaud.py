@@ -20,6 +20,7 @@ from hepacalc.liver.landmarks import Landmarks, find_landmarks, lies_left
 from hepacalc.liver.likelihood import path
 from hepacalc.liver.planes import SEGMENTS
 from hepacalc.liver.population import Population, draw_population
+from hepacalc.liver.reader import USUAL, Reading, read
 from hepacalc.records import LiverMask, Measured, Measurement, NotMeasured, Phase, Segment, Volume
 
 __all__ = ["SEGMENTS", "Landmark", "LiverAnatomy", "hilum_mm", "liver_anatomy", "lobe_of", "segment_of"]
@@ -28,9 +29,10 @@ F64 = NDArray[np.float64]
 
 _LOBES = {"caudate": ("I",), "left": ("II", "III", "IVa", "IVb"), "right": ("V", "VI", "VII", "VIII")}
 _MOST_MISSING, _SMALLEST_ML, _OUTSIDE_MM = 0.30, 300.0, 12.0
-# shares of volume of the segments (Abdalla et al. 2004, Surgery 135:404): what is left for the unforeseen
-_USUAL = np.array([0.03, 0.08, 0.09, 0.08, 0.08, 0.14, 0.11, 0.15, 0.24])
+# what is left for the unforeseen
 _UNFORESEEN = 0.02
+_READER = 0.7
+"""Share of the network's word: the mean of both is never surer than the surer of them."""
 _SEEN = 0.5
 _VEINS = ("right hepatic vein", "middle hepatic vein", "left hepatic vein")
 _BRANCHES = ("right portal branch", "left portal branch")
@@ -62,17 +64,28 @@ class LiverAnatomy:
         marks: what was seen.
         basis: what was seen, in words: the method of every answer.
         is_mirrored: the liver lies on the patient's left and is read as in a mirror.
+        reading: what the network makes of the segments; None when only the outline is known.
     """
 
     population: Population
     marks: Landmarks
     basis: str
     is_mirrored: bool
+    reading: Reading | None = None
+
+    def shares(self, points_mm: ArrayLike) -> F64:
+        """Return the probability of each segment at LPS points ``(n, 3)``, as ``(n, 9)`` in the order of SEGMENTS."""
+        points = self._turned(points_mm)
+        shares = (1 - _UNFORESEEN) * self.population.shares(points) + _UNFORESEEN * USUAL
+        if self.reading is None:
+            return shares
+        again = self.reading.read_again(shares, points)
+        return (1 - _READER) * shares + _READER * again
 
     def segments(self, points_mm: ArrayLike) -> list[Segment | NotMeasured]:
         """Return the Couinaud segment of each LPS point ``(n, 3)``; none more than 12 mm outside the liver."""
         points = self._turned(points_mm)
-        shares = (1 - _UNFORESEEN) * self.population.shares(points) + _UNFORESEEN * _USUAL / _USUAL.sum()
+        shares = self.shares(points_mm)
         is_out = self.marks.lookup(self.marks.depth_mm, points, -1e3) < -_OUTSIDE_MM
         found: list[Segment | NotMeasured] = []
         for share, out in zip(shares, is_out, strict=True):
@@ -155,7 +168,7 @@ def liver_anatomy(
     words = _basis(population, marks)
     if is_mirrored:
         words += "; liver on the left side, read as in a mirror (situs inversus?)"
-    return LiverAnatomy(population, marks, words, is_mirrored)
+    return LiverAnatomy(population, marks, words, is_mirrored, read(marks, population))
 
 
 def segment_of(
