@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,9 @@ __all__ = ["learn", "loss_of", "right"]
 BATCH = 2
 BESIDE = 0.2
 """Weight of places beside the liver."""
-WARM_UP, DECAY, KEEP = 30, 1e-3, 0.99
+WARM_UP, DECAY, KEEP = 30, 1e-3, 0.98
+FALL = 0.4
+"""In the last part of the time the learning rate falls to nearly nothing."""
 
 
 def loss_of(added: Tensor, samples: list[Sample]) -> Tensor:
@@ -69,7 +70,7 @@ def learn(
     while (part := (time.monotonic() - began) / seconds) < 1:
         batch = [laid(next(stream), rng) for _ in range(BATCH)]
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part)))
+            group["lr"] = rate * min(1.0, (step + 1) / WARM_UP, 0.02 + (1 - part) / FALL)
         net.train()
         with torch.autocast("cpu", torch.bfloat16):
             added = net(torch.stack([s.fine for s in batch]), torch.stack([s.coarse for s in batch]))
@@ -78,7 +79,7 @@ def learn(
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimizer.step()
-        _follow(mean, net, min(KEEP, (step + 1) / (step + 10)))
+        _follow(mean, net, min(KEEP, (step + 1) / (step + 5)))
         step += 1
         now = [np.mean([right(torch.zeros(()), s) for s in batch])]
         now += [np.mean([right(a.detach().float(), s) for a, s in zip(added, batch, strict=True)])]
@@ -131,10 +132,7 @@ def _aside(net: ReaderNet, samples: Path, kept_aside: int) -> str:
 def _follow(mean: ReaderNet, net: ReaderNet, keep: float) -> None:
     """Move the running mean of the weights."""
     for old, new in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.lerp_(new, 1 - keep)
-        else:
-            old.copy_(new)
+        old.lerp_(new, 1 - keep)
 
 
 def _log(path: Path, step: int, *values: float) -> None:

@@ -22,12 +22,14 @@ WIDTHS = (12, 32, 64, 96)
 LIMIT = 3.0
 """The most that it may add to a logarithm, or take from it."""
 OPSET = 17
-SLOPE = 0.01
+SLOPE, EPS = 0.01, 1e-5
 
 
 def _block(inside: int, outside: int, stride: int = 1, side: int = 3) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv3d(inside, outside, side, stride, side // 2, bias=False), nn.BatchNorm3d(outside), nn.LeakyReLU(SLOPE)
+        nn.Conv3d(inside, outside, side, stride, side // 2, bias=False),
+        nn.InstanceNorm3d(outside, eps=EPS, affine=True),
+        nn.LeakyReLU(SLOPE),
     )
 
 
@@ -89,24 +91,26 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
         return self.node("Cast", [f"{name}.half"], name, to=TensorProto.FLOAT)
 
-    def conv(self, source: str, name: str, weight: Tensor, bias: Tensor, stride: int) -> str:
+    def conv(self, source: str, name: str, weight: Tensor, bias: Tensor | None, stride: int) -> str:
         """Add a convolution."""
         side = weight.shape[2]
-        inputs = [source, self.constant(f"{name}.weight", weight.numpy()), self.constant(f"{name}.bias", bias.numpy())]
+        inputs = [source, self.constant(f"{name}.weight", weight.numpy())]
+        if bias is not None:
+            inputs.append(self.constant(f"{name}.bias", bias.numpy()))
         how = {"kernel_shape": [side] * 3, "pads": [side // 2] * 6, "strides": [stride] * 3}
         return self.node("Conv", inputs, f"{name}.conv", **how)
 
-    def block(self, source: str, name: str, block: nn.Sequential) -> str:
-        """Add a convolution with its normalisation folded in, and its activation."""
+    def block(self, source: str, name: str, block: nn.Module) -> str:
+        """Add a convolution with its normalisation and activation."""
+        assert isinstance(block, nn.Sequential)
         conv, norm = block[0], block[1]
         assert isinstance(conv, nn.Conv3d)
-        assert isinstance(norm, nn.BatchNorm3d)
-        assert norm.running_var is not None
-        assert norm.running_mean is not None
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        weight = conv.weight * scale[:, None, None, None, None]
-        raw = self.conv(source, name, weight, norm.bias - norm.running_mean * scale, conv.stride[0])
-        return self.node("LeakyRelu", [raw], name, alpha=SLOPE)
+        assert isinstance(norm, nn.InstanceNorm3d)
+        raw = self.conv(source, name, conv.weight, None, conv.stride[0])
+        inputs = [raw, self.constant(f"{name}.scale", norm.weight.numpy()),
+                  self.constant(f"{name}.shift", norm.bias.numpy())]  # fmt: skip
+        even = self.node("InstanceNormalization", inputs, f"{name}.even", epsilon=EPS)
+        return self.node("LeakyRelu", [even], name, alpha=SLOPE)
 
     def joined(self, low: str, side: str, name: str) -> str:
         """Add ``low`` doubled beside ``side``."""
