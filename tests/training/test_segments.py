@@ -10,11 +10,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'hepacalc[train]'")
 pytest.importorskip("onnx", reason="needs onnx: pip install 'hepacalc[train]'")
 
-from hepacalc.liver.reader import SHAPE  # noqa: E402
 from training.segments.batches import laid  # noqa: E402
 from training.segments.draw import FIRST_SEED, Drawn, draw  # noqa: E402
 from training.segments.learn import learn, right  # noqa: E402
 from training.segments.network import CHANNELS, ReaderNet, write_reader  # noqa: E402
+
+from hepacalc.liver.reader import SHAPE  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,7 @@ def test_nothing_to_learn_from_is_said(tmp_path: Path) -> None:
 
 
 def test_a_fresh_network_adds_almost_nothing() -> None:
+    said = torch.full((1, 9, *(n // 2 for n in SHAPE)), 1 / 9)
     with torch.no_grad():
-        added = ReaderNet().eval()(torch.zeros(1, CHANNELS, *SHAPE), torch.full((1, 9, *(n // 2 for n in SHAPE)), 1 / 9))
+        added = ReaderNet().eval()(torch.zeros(1, CHANNELS, *SHAPE), said)
     assert float(added.abs().max()) < 0.2

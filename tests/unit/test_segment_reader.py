@@ -1,4 +1,4 @@
-"""The network that reads segments: it lies where the liver lies, speaks only beside the anatomies, and is held in check."""
+"""The network that reads segments: where it lies, that it speaks only beside the anatomies, how it is held in check."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ __all__ = ["Population", "draw_population"]
 
 F64 = NDArray[np.float64]
 
-_FIRST, _TRIES, _KEPT, _SWEEPS = 1100, 8, 240, 6
+_FIRST, _TRIES, _KEPT, _SWEEPS = 1100, 8, 240, 11
 # how much the fit counts, and to what share it is that to the wide tubes, which are met from farther off
 _STAGES = ((0.10, 1.0), (0.25, 1.0), (0.50, 1.0), (0.50, 0.5), (0.80, 0.5), (0.80, 0.0), (1.0, 0.0), (1.0, 0.0))
 # share of moves along the difference of two other anatomies, and about how far for each of so many numbers
