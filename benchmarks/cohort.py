@@ -1,6 +1,6 @@
 """Cohorts: a thousand small studies on processes and on Ray, killed in the middle; a million rows; reading reports.
 
-``COHORT_STUDIES`` and ``COHORT_ROWS`` make it smaller.
+``COHORT_STUDIES`` and ``COHORT_ROWS`` make it smaller, ``COHORT_ONLY="kills overhead"`` measures these sections alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from hepacalc.cohort.local import cores
 from hepacalc.cohort.run import Options, run_cohort
 from hepacalc.cohort.schema import COMPARED
 from hepacalc.cohort.tables import read_tables
+from hepacalc.cohort.versions import stage_versions
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIES = int(os.environ.get("COHORT_STUDIES", "1000"))
@@ -40,26 +41,46 @@ def row(name: str, value: Any, unit: str, target: str = "-", ok: bool | None = N
 
 
 def rows() -> Iterator[Row]:
-    """Measure; each row as soon as it is there."""
-    with tempfile.TemporaryDirectory() as name:
-        yield from _studies(Path(name))
-        yield from _kills(Path(name))
-        yield from _overhead()
-    yield from _million()
-    if importlib.util.find_spec("benchmarks.report_reading") is not None:
-        yield from import_module("benchmarks.report_reading").rows()
+    """Measure; each row as soon as it is there.
+
+    Raises:
+        SystemExit: ``COHORT_ONLY`` names a section that is none.
+    """
+    asked = os.environ.get("COHORT_ONLY", "").split() or list(SECTIONS)
+    if unknown := set(asked) - set(SECTIONS):
+        raise SystemExit(f"COHORT_ONLY wants some of: {' '.join(SECTIONS)}; found {' '.join(sorted(unknown))}.")
+    for name in asked:
+        with tempfile.TemporaryDirectory() as folder:
+            yield from SECTIONS[name](Path(folder))
 
 
-def _studies(folder: Path) -> Iterator[Row]:
-    """The same studies on one worker (some), two workers, and two Ray nodes."""
-    expected = make_cohort(folder / "in", STUDIES)
-    good = STUDIES - len(expected)
+def _scaling(folder: Path) -> Iterator[Row]:
+    """The same studies on one worker and on two, each the best of two runs."""
     few = folder / "few"
     make_cohort(few, max(8, STUDIES // 20), broken=0)
-    one, two, bound = (_timed(few, folder / f"few-{k}", w, c) for k, (w, c) in enumerate(((1, 2), (2, 2), (1, 1))))
-    yield row("scaling, 1 -> 2 local workers of one thread", one / two, "times", ">= 1.8", one / two >= 1.8)
-    # the stages use two threads at times, so one worker that is left both cores does more than one core's work
-    yield row("scaling, 1 local worker on one core -> 2 on two", bound / two, "times")
+    stage_versions({})  # kept for the process: not a part of the first run only
+    spent = [(workers, _spent(few, folder / f"few-{k}", workers)) for k, workers in enumerate((1, 2, 1, 2))]
+    one, two = (min(found for workers, found in spent if workers == count) for count in (1, 2))
+    yield row("scaling, 1 -> 2 local workers of one thread", one[0] / two[0], "times", ">= 1.8", one[0] / two[0] >= 1.8)
+    for name, found in (("1 worker", one), ("2 workers", two)):
+        yield row(f"scaling, {name}: CPU time of workers for each second", found[1] / found[0], "s")
+        yield row(f"scaling, {name}: CPU time of workers", found[1], "s")
+        yield row(f"scaling, {name}: CPU time of the driver", found[2], "s")
+
+
+def _spent(root: Path, out: Path, workers: int) -> tuple[float, float, float]:
+    """Return the seconds of a run, and the CPU seconds of its workers and of this process."""
+    start, before = time.perf_counter(), os.times()
+    _run(root, out, workers)
+    took, after = time.perf_counter() - start, os.times()
+    theirs = after.children_user + after.children_system - before.children_user - before.children_system
+    return took, theirs, after.user + after.system - before.user - before.system
+
+
+def _runs(folder: Path) -> Iterator[Row]:
+    """All studies on two workers, and on two Ray nodes."""
+    expected = make_cohort(folder / "in", STUDIES)
+    good = STUDIES - len(expected)
     for engine in ("local", "ray"):
         out = folder / engine
         start = time.perf_counter()
@@ -86,18 +107,6 @@ def _studies(folder: Path) -> Iterator[Row]:
     )
     yield row("tables that are the same bytes from local and Ray", same, f"of {len(COMPARED)}", f"{len(COMPARED)}",
               same == len(COMPARED))  # fmt: skip
-
-
-def _timed(root: Path, out: Path, workers: int, on_cores: int) -> float:
-    """Return the seconds of a run on so many cores of this process."""
-    all_cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(all_cores)[:on_cores])
-    try:
-        start = time.perf_counter()
-        _run(root, out, workers)
-        return time.perf_counter() - start
-    finally:
-        os.sched_setaffinity(0, all_cores)
 
 
 def _run(root: Path, out: Path, workers: int) -> None:
@@ -144,7 +153,7 @@ def _kills(folder: Path) -> Iterator[Row]:
         yield row(f"{who} killed: begun a second time (were in work)", sum(worked.values()) - 60, "of 60")
 
 
-def _overhead() -> Iterator[Row]:
+def _overhead(_: Path) -> Iterator[Row]:
     """What an engine costs for each study: jobs that do nothing."""
     spent = {}
     for engine in ("local", "ray"):
@@ -163,7 +172,7 @@ def _overhead() -> Iterator[Row]:
     yield row("overhead for each study, Ray beyond local", more, "ms", "<= 50", more <= 50)
 
 
-def _million() -> Iterator[Row]:
+def _million(_: Path) -> Iterator[Row]:
     found = measured_apart(ROWS)
     yield row(f"driver and ledger, {ROWS} studies: CPU time of one", found["ms"], "ms", "<= 1", found["ms"] <= 1)
     yield row(
@@ -175,12 +184,30 @@ def _million() -> Iterator[Row]:
     yield row(f"driver's peak memory, {ROWS} ledger rows", found["peak_mb"], "MB", "<= 300", found["peak_mb"] <= 300)
     yield row(f"driver's peak memory, {ROWS} ledger rows, tables written", peak, "MB", "<= 300", peak <= 300)
     yield row(f"writing the tables of {ROWS} studies", found["tables_s"], "s")
-    with tempfile.TemporaryDirectory() as name:
-        tables = make_tables(Path(name, "tables"), ROWS, 5 * ROWS)
-        told = json.loads(_apart("benchmarks.cohort", tables, Path(name, "report.html")))
+
+
+def _page(folder: Path) -> Iterator[Row]:
+    tables = make_tables(folder / "tables", ROWS, 5 * ROWS)
+    told = json.loads(_apart("benchmarks.cohort", tables, folder / "report.html"))
     yield row(f"cohort report, {ROWS} studies and {5 * ROWS} foci", told["s"], "s", "<= 60", told["s"] <= 60)
     yield row("cohort report: peak memory", told["mb"] / 1024, "GB", "<= 2", told["mb"] <= 2048)
     yield row("cohort report: size of the page", told["kb"], "kB")
+
+
+def _reading(_: Path) -> Iterator[Row]:
+    if importlib.util.find_spec("benchmarks.report_reading") is not None:
+        yield from import_module("benchmarks.report_reading").rows()
+
+
+SECTIONS: dict[str, Callable[[Path], Iterator[Row]]] = {
+    "scaling": _scaling,
+    "runs": _runs,
+    "kills": _kills,
+    "overhead": _overhead,
+    "million": _million,
+    "page": _page,
+    "reading": _reading,
+}
 
 
 def _report(tables: Path, page: Path) -> None:

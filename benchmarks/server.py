@@ -1,4 +1,4 @@
-"""The server under load and under fire: the worklist of 100,000 studies, what-if questions, kill -9.
+"""The server under load: the worklist of 100,000 studies, what-if questions. Under fire: ``server_faults.py``.
 
 Load comes from a process of its own, so both share the machine's cores. Answers are whole: by TCP, with sign-in, audit
 line and JSON.
@@ -7,22 +7,18 @@ line and JSON.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -30,47 +26,47 @@ from hepacalc.server.accounts import add_token, local_link
 from hepacalc.server.database import new_id, now, reading, writing
 from hepacalc.server.filing import words_of
 from hepacalc.server.settings import Settings
-from hepacalc.server.tables import assessments, instances, jobs, studies, terms, uploads, users
+from hepacalc.server.tables import studies, terms, users
 from hepacalc.server.work import Site
 from hepacalc.server.worker import open_site
+from node_scenes import free_port
 from report_example import make_example
-from server_help import add_result, add_study, dicom_bytes
+from sections import run
+from server_help import add_result, add_study
 
+STUDIES, USERS, QUESTIONS = 100_000, 50, 200
 WORKLIST_MS, WHAT_IF_MS = 200.0, 100.0
 FAMILY = ("SMITH", "MEYER", "GARCIA", "KHAN", "NOVAK", "ROSSI", "SILVA", "WANG", "ABE", "OKAFOR")
 
 
-def rows(count: int = 100_000, users_: int = 50, questions: int = 200, sent: int = 100, kills: int = 200) -> list[dict]:
+def rows(only: Collection[str] = (), share: float = 1.0) -> Iterator[dict[str, Any]]:
     """Return the rows of the area ``server``."""
-    found = []
-    with tempfile.TemporaryDirectory() as name:
-        found += _load(Path(name), count, users_, questions)
-    with tempfile.TemporaryDirectory() as name:
-        found += _faults(Path(name), sent, kills)
-    return found
+    yield from run(SECTIONS, only, share)
 
 
 # ---------------------------------------------------------------- load
 
 
-def _load(folder: Path, count: int, users_: int, questions: int) -> list[dict[str, Any]]:
-    site = open_site(Settings(data=folder / "data", workers=0, port=0))
-    token = _token(site)
+def _load(folder: Path, share: float) -> list[dict[str, Any]]:
+    count, users_, questions = (max(int(n * share), 2) for n in (STUDIES, USERS, QUESTIONS))
+    site = open_site(Settings(data=folder / "data", workers=0, port=free_port()))
+    token = token_of(site)
     _fill(site, count)
     assessment = _assessed(site, folder)
-    with _served(site) as (base, process):
+    with Tree(site) as tree:
+        base = tree.base
         headers = {"authorization": f"Bearer {token}"}
         pages = asyncio.run(_users(base, headers, users_))
         asked, compute = _what_if(base, headers, assessment, questions)
-        memory = _memory_mb(process)
+        memory = _memory_mb(tree.process)
     p95 = _quantile(pages, 0.95)
     return [
-        _row(f"worklist of {count} studies, {users_} users, one page or search a second each: p95", p95, "ms",
+        row(f"worklist of {count} studies, {users_} users, one page or search a second each: p95", p95, "ms",
              f"<= {WORKLIST_MS:.0f}", p95 <= WORKLIST_MS, median_ms=round(_quantile(pages, 0.5), 1),
              requests=len(pages)),
-        _row(f"what-if with a scan of {compute} lesions: p95 of {questions}", _quantile(asked, 0.95), "ms",
+        row(f"what-if with a scan of {compute} lesions: p95 of {questions}", _quantile(asked, 0.95), "ms",
              f"<= {WHAT_IF_MS:.0f}", _quantile(asked, 0.95) <= WHAT_IF_MS, median_ms=round(_quantile(asked, 0.5), 1)),
-        _row("memory of the web process after that", memory, "MB", None, None),
+        row("memory of the web process after that", memory, "MB", None, None),
     ]  # fmt: skip
 
 
@@ -159,131 +155,65 @@ def _what_if(base: str, headers: dict[str, str], assessment: str, count: int) ->
     return times, lesions
 
 
-# ---------------------------------------------------------------- faults
-
-
-def _faults(folder: Path, count: int, kills: int) -> list[dict[str, Any]]:
-    """Send studies while processes are killed; whatever was acknowledged has to be filed and ended once."""
-    site = open_site(Settings(data=folder / "data", workers=2, port=0, lease_s=3.0))
-    headers = {"authorization": f"Bearer {_token(site)}"}
-    draw, sent, killed = random.Random(4), [], Counter()
-    with _served(site) as (base, process):
-        waiting = [f"1.2.826.{k}" for k in range(count)]
-        next_kill = time.monotonic() + 1.0
-        end = time.monotonic() + 3600
-        while time.monotonic() < end:
-            if waiting and _send(base, headers, waiting[-1]):
-                sent.append(waiting.pop())
-            if sum(killed.values()) < kills and time.monotonic() >= next_kill:
-                if victim := _victim(process.pid, draw):
-                    killed[victim[1]] += 1
-                    os.kill(victim[0], signal.SIGKILL)
-                next_kill = time.monotonic() + draw.uniform(0.2, 2.0)
-            elif not waiting:
-                if sum(killed.values()) >= kills and _is_idle(site):
-                    break
-                time.sleep(0.2)
-    with reading(site.engine) as connection:
-        filed = Counter(connection.execute(select(studies.c.uid)).scalars())
-        images = connection.execute(select(func.count()).select_from(instances)).scalar() or 0
-        lost_uploads = connection.execute(
-            select(func.count()).select_from(uploads).where(uploads.c.state != "filed")
-        ).scalar()
-        ended = Counter(connection.execute(
-            select(jobs.c.study_id).where(jobs.c.kind == "assess", jobs.c.state.in_(("done", "failed")))
-        ).scalars())  # fmt: skip
-        starts = connection.execute(select(func.sum(jobs.c.starts))).scalar() or 0
-        stored = connection.execute(select(func.count()).select_from(assessments)).scalar() or 0
-    lost = sum(uid not in filed for uid in sent)
-    twice = sum(n > 1 for n in filed.values()) + sum(n > 1 for n in ended.values())
-    told = {"killed": dict(killed), "job_starts": starts, "assessments": stored}
-    name = f"kill -9 at {sum(killed.values())} moments while {len(sent)} studies of 3 slices were sent"
-    return [
-        _row(f"{name}: acknowledged and not filed", lost, "studies", "0", lost == 0 and len(sent) == count, **told),
-        _row(f"{name}: filed or ended twice", twice, "studies", "0", twice == 0),
-        _row(f"{name}: not ended", len(filed) - len(ended), "studies", "0", len(filed) == len(ended)),
-        _row(f"{name}: uploads left over", lost_uploads, "uploads", "0", lost_uploads == 0),
-        _row(f"{name}: slices missing", 3 * len(sent) - images, "files", "0", images == 3 * len(sent)),
-    ]
-
-
-def _send(base: str, headers: dict[str, str], uid: str) -> bool:
-    """Send one study of three slices with a key; True once it is acknowledged. Whoever is not answered tries again."""
-    files = [("files", (f"{k}.dcm", dicom_bytes(study=uid, series=f"{uid}.1", sop=f"{uid}.1.{k}", number=k)))
-             for k in range(3)]  # fmt: skip
-    try:
-        answer = httpx.post(f"{base}/api/uploads", files=files, headers={**headers, "idempotency-key": uid}, timeout=20)
-    except httpx.TransportError:
-        return False
-    return answer.status_code == 202
-
-
-def _victim(supervisor: int, draw: random.Random) -> tuple[int, str] | None:
-    """Return a process below the supervisor, and what it is."""
-    parents: dict[int, list[tuple[int, str]]] = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (path / "cmdline").read_bytes().decode()
-            parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError):
-            continue
-        parents.setdefault(parent, []).append((int(path.name), line))
-    own = parents.get(supervisor, [])
-    below = [(pid, "job") for child, _ in own for pid, line in parents.get(child, []) if "server.child" in line]
-    found = [(pid, "web or worker") for pid, line in own if "server.supervisor" in line] + below
-    return draw.choice(found) if found else None
-
-
-def _is_idle(site: Site) -> bool:
-    with writing(site.engine) as connection:
-        # a study whose process was killed waits for its next try: not in this test
-        connection.execute(update(jobs).where(jobs.c.state == "queued").values(not_before=0.0))
-    with reading(site.engine) as connection:
-        left = connection.execute(select(func.count()).where(jobs.c.state.in_(("queued", "running")))).scalar()
-    return left == 0
-
-
 # ---------------------------------------------------------------- parts
 
 
-def _token(site: Site) -> str:
+def token_of(site: Site, scopes: tuple[str, ...] = ("assess",)) -> str:
+    """Return an API token of the deployment's only person."""
     local_link(site.engine)
     with reading(site.engine) as connection:
         user_id = connection.execute(select(users.c.id)).scalars().first()
-    return add_token(site.engine, str(user_id), "bench", ("assess",), now() + 3600)[1]
+    return add_token(site.engine, str(user_id), "bench", scopes, now() + 3600 * 6)[1]
 
 
-@contextmanager
-def _served(site: Site) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run ``hepacalc serve`` on a free port; give its address and its process."""
-    settings = site.settings
-    (settings.data / "server.toml").write_text(
-        f"workers = {settings.workers}\nport = 0\nlease_s = {settings.lease_s}\n[limits]\ntries = 50\n", "utf-8"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hepacalc", "serve", "--data", str(settings.data)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        found = re.match(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-        assert found
+class Tree:
+    """``hepacalc serve`` with all its processes.
+
+    Args:
+        site: the deployment; its port is the one that is listened on.
+        more: further lines of ``server.toml``.
+    """
+
+    def __init__(self, site: Site, more: str = "") -> None:
+        settings = site.settings
+        self._command = [sys.executable, "-m", "hepacalc", "serve", "--data", str(settings.data)]
+        self.base = f"http://127.0.0.1:{settings.port}"
+        (settings.data / "server.toml").write_text(
+            f"workers = {settings.workers}\nport = {settings.port}\nlease_s = {settings.lease_s}\n"
+            f"quiet_s = {settings.quiet_s}\n[limits]\ntries = 50\n{more}", "utf-8",
+        )  # fmt: skip
+        self.process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start_again(self) -> None:
+        """Begin anew after the supervisor was killed; its port is free once its last process has left."""
+        self.process.wait()
+        for _ in range(60):
+            self.process = self._started()
+            try:
+                self.process.wait(2)
+            except subprocess.TimeoutExpired:
+                return
+        raise SystemExit("the server does not start again")
+
+    def __enter__(self) -> Tree:
         end = time.monotonic() + 120
         while time.monotonic() < end:
             try:
-                if httpx.get(f"{found[0]}/healthz", timeout=60).status_code == 200:
-                    break
+                if httpx.get(f"{self.base}/healthz", timeout=60).status_code == 200:
+                    return self
             except httpx.TransportError:
                 time.sleep(0.2)
-        yield found[0], process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-        if process.stdout is not None:
-            process.stdout.close()
+        raise SystemExit("the server does not answer")
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
 
 
-def _memory_mb(process: subprocess.Popen[str]) -> float | None:
+def _memory_mb(process: subprocess.Popen[bytes]) -> float | None:
     """Return the resident memory of the web process."""
     found = []
     for path in Path("/proc").glob("[0-9]*/status"):
@@ -300,6 +230,10 @@ def _quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
-def _row(name: str, value: Any, unit: str, target: str | None, ok: bool | None, **more: Any) -> dict[str, Any]:
+def row(name: str, value: Any, unit: str, target: str | None, ok: bool | None, **more: Any) -> dict[str, Any]:
+    """Return a row of an area."""
     shown = round(value, 1) if isinstance(value, float) else value
     return {"name": name, "value": shown, "unit": unit, "target": target, "ok": ok, **more}
+
+
+SECTIONS = {"load": _load}

@@ -11,8 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pydicom.uid import generate_uid
 from sqlalchemy import select
 
 from matching import row
+from sections import run
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
@@ -40,13 +41,9 @@ run_node(Settings(Path(sys.argv[1]), node=json.loads(sys.argv[2]), quiet_s=3600.
 """
 
 
-def rows() -> list[dict[str, Any]]:
+def rows(only: Collection[str] = (), share: float = 1.0) -> Iterator[dict[str, Any]]:
     """Return the rows of receiving, of being killed, and of answering."""
-    out = []
-    for part in (_sending, _memory, _killed, _web, _cards):
-        with tempfile.TemporaryDirectory() as name:
-            out += part(Path(name))
-    return out
+    yield from run(SECTIONS, only, share)
 
 
 class _Node:
@@ -105,24 +102,26 @@ def _images(folder: Path, count: int, side: int, *, one_study: bool) -> int:
     return sum(path.stat().st_size for path in node_scenes.written(folder, *images))
 
 
-def _sending(folder: Path) -> list[dict[str, Any]]:
-    size = _images(folder / "study", SLICES, SIDE, one_study=True) / 1e6
+def _sending(folder: Path, share: float) -> list[dict[str, Any]]:
+    slices = max(int(SLICES * share), 3)
+    size = _images(folder / "study", slices, SIDE, one_study=True) / 1e6
     with _Node(folder / "data") as node:
         speeds, cpu = [], []
         for _ in range(3):
             before = node.cpu_s()
             speeds.append(size / node.send(folder / "study"))
             cpu.append(size / max(node.cpu_s() - before, 1e-3))
-    title = f"C-STORE into the queue, {SLICES} slices of {SIDE}x{SIDE}, fsynced"
+    title = f"C-STORE into the queue, {slices} slices of {SIDE}x{SIDE}, fsynced"
     return [
         row(title, max(speeds), "MB/s", f">= {LEAST_MB_S:g}", max(speeds) >= LEAST_MB_S),
         row(f"{title}: for each CPU second of the node", max(cpu), "MB/s", "", None),
     ]
 
 
-def _memory(folder: Path) -> list[dict[str, Any]]:
-    _images(folder / "first", FIRST, 64, one_study=False)
-    _images(folder / "rest", STUDIES - FIRST, 64, one_study=False)
+def _memory(folder: Path, share: float) -> list[dict[str, Any]]:
+    first, count = (max(int(n * share), 2) for n in (FIRST, STUDIES))
+    _images(folder / "first", first, 64, one_study=False)
+    _images(folder / "rest", count - first, 64, one_study=False)
     with _Node(folder / "data") as node:
         node.send(folder / "first")
         before = node.memory_mb()
@@ -130,13 +129,13 @@ def _memory(folder: Path) -> list[dict[str, Any]]:
         growth = node.memory_mb() - before
     held = sum(1 for path in (folder / "data" / "incoming").rglob("*") if path.is_file())
     return [
-        row(f"memory of the node: growth from study {FIRST} to {STUDIES}", growth, "MB", f"<= {MOST_GROWTH_MB:g}",
+        row(f"memory of the node: growth from study {first} to {count}", growth, "MB", f"<= {MOST_GROWTH_MB:g}",
             growth <= MOST_GROWTH_MB),
-        row(f"studies on disk of {STUDIES} that were acknowledged", held, "", f"= {STUDIES}", held == STUDIES),
+        row(f"studies on disk of {count} that were acknowledged", held, "", f"= {count}", held == count),
     ]  # fmt: skip
 
 
-def _killed(folder: Path) -> list[dict[str, Any]]:
+def _killed(folder: Path, share: float) -> list[dict[str, Any]]:
     """Kill the node at random moments while images arrive; every acknowledged one has to be filed."""
     from pynetdicom import AE
 
@@ -145,12 +144,12 @@ def _killed(folder: Path) -> list[dict[str, Any]]:
     from hepacalc.server.tables import instances
     from hepacalc.server.worker import open_site
 
-    rng = np.random.default_rng(9)
+    rng, kills = np.random.default_rng(9), max(int(KILLS * share), 2)
     acknowledged: set[str] = set()
     entity = AE("CT01")
     entity.add_requested_context(node_scenes.CT)
     port, same = node_scenes.free_port(), generate_uid()
-    for _ in range(KILLS):
+    for _ in range(kills):
         with _Node(folder / "data", port) as node:
             association = entity.associate("127.0.0.1", port, ae_title="HEPACALC")
             killer = subprocess.Popen(["sh", "-c", f"sleep {rng.uniform(0.05, 0.8):.3f}; kill -9 {node.process.pid}"])
@@ -176,13 +175,13 @@ def _killed(folder: Path) -> list[dict[str, Any]]:
         held = set(connection.execute(select(instances.c.sop_uid)).scalars())
     lost = len(acknowledged - held)
     return [
-        row(f"kill -9 of the receiver at {KILLS} random moments: acknowledged instances", len(acknowledged), "", "",
+        row(f"kill -9 of the receiver at {kills} random moments: acknowledged instances", len(acknowledged), "", "",
             None),
         row("lost of them", lost, "", "= 0", lost == 0),
     ]  # fmt: skip
 
 
-def _web(folder: Path) -> list[dict[str, Any]]:
+def _web(folder: Path, share: float) -> list[dict[str, Any]]:
     """Frames and metadata of a series, as a viewer asks for them."""
     import httpx
 
@@ -190,7 +189,7 @@ def _web(folder: Path) -> list[dict[str, Any]]:
     from hepacalc.server.worker import open_site
 
     site = open_site(node_scenes.settings_of(folder / "data"))
-    _images(folder / "study", SLICES, SIDE, one_study=True)
+    _images(folder / "study", max(int(SLICES * share), 3), SIDE, one_study=True)
     paths = sorted((folder / "study").iterdir())
     from hepacalc.server.receive import receive
 
@@ -218,7 +217,7 @@ def _web(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _cards(folder: Path) -> list[dict[str, Any]]:
+def _cards(folder: Path, share: float) -> list[dict[str, Any]]:
     """Calls of patient-view with 200 laboratory values, by HTTP."""
     import httpx
 
@@ -233,9 +232,9 @@ def _cards(folder: Path) -> list[dict[str, Any]]:
     labs = [observation(code, value + n % 5, unit, f"2026-{n % 10 + 1:02d}-11")
             for n in range(50) for code, unit, value in codes]  # fmt: skip
     headers = {"Authorization": f"Bearer {node_scenes.token_of(site, 'cds', role='read')}"}
-    times = []
+    times, calls = [], max(int(CALLS * share), 3)
     with node_scenes.served(site) as url, httpx.Client(headers=headers, timeout=60, trust_env=False) as client:
-        for n in range(CALLS):
+        for n in range(calls):
             body = hook(prefetch=prefetch(labs=bundle(*labs[n % 20 :])))
             began = time.perf_counter()
             answer = client.post(url + VIEW, json=body)
@@ -245,7 +244,10 @@ def _cards(folder: Path) -> list[dict[str, Any]]:
     site.engine.dispose()
     p95 = float(np.percentile(times[1:], 95))
     return [
-        row(f"CDS Hooks patient-view with {len(labs)} laboratory values: 95 % of {CALLS - 1} within", p95, "ms",
+        row(f"CDS Hooks patient-view with {len(labs)} laboratory values: 95 % of {calls - 1} within", p95, "ms",
             f"<= {MOST_ANSWER_MS:g}", p95 <= MOST_ANSWER_MS),
         row("the first call, which reads knowledge and assessment", times[0], "ms", "", None),
     ]  # fmt: skip
+
+
+SECTIONS = {"sending": _sending, "memory": _memory, "receiver-killed": _killed, "web": _web, "cards": _cards}

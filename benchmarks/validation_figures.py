@@ -16,17 +16,17 @@ from hepacalc.evaluate.score import METHODS, reliability, scores
 from hepacalc.evaluate.without import MovedBy
 from hepacalc.knowledge.model import Knowledge
 from plots import Focus, has_rival, wilson
-from validation_patients import NOT_LISTED, Number, Word
+from validation_patients import ALL_CALCIUM, NOT_LISTED, Number, Word
 
 Table = dict[str, Any]
-RELATIVE = {"mass_mg", "volume_mm3", "total_hu_mm3", "liver volume_ml", "burden total_mass_mg"}
+RELATIVE = {"mass_mg", "volume_mm3", "total_hu_mm3", "liver volume_ml", "burden total_mass_mg", ALL_CALCIUM}
 """Told in percent of the truth; all others in their own unit."""
 UNITS = {
     "diameter_mm": "mm", "diameter_2_mm": "mm", "diameter_3_mm": "mm", "capsule_distance_mm": "mm",
     "hilum_distance_mm": "mm", "vessel_distance_mm": "mm", "max_hu": "HU", "mean_hu": "HU", "background_hu": "HU",
     "liver parenchyma_hu": "HU", "liver noise_hu": "HU", "burden calcifications": "lesions", "parts": "parts",
 }  # fmt: skip
-WITHOUT_INTERVAL = {"parts", "burden calcifications"}
+WITHOUT_INTERVAL = {"parts", "burden calcifications", ALL_CALCIUM}
 PROBABILITIES = ("pattern", "segment", "surroundings", "phase")
 BINS = ((0.0, 0.5), (0.5, 0.7), (0.7, 0.85), (0.85, 0.95), (0.95, 1.01))
 SOURCES_SHOWN = 12

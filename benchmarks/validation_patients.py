@@ -13,10 +13,11 @@ import numpy as np
 from scipy import ndimage
 
 from accuracy import by_lesion
-from hepacalc.foci.shape import Body, Shape, describe_shape
+from hepacalc.foci.shape import Body, Shape, describe_shape, fine_body
 from hepacalc.phantom import FocusTruth, Phantom, Scene, draw_scene, random_specs, scan
 from hepacalc.phantom.fields import Grid
 from hepacalc.phantom.segments import SegmentTruth
+from hepacalc.phantom.shapes import Occupancy, deposit
 from hepacalc.phantom.vessels import to_patient
 from hepacalc.records import Assessment, Focus, Measured, Measurement, NotMeasured, Pattern, Segment, Surroundings
 from matching import Match, match, walk
@@ -35,6 +36,9 @@ MIMICS = (
 )  # fmt: skip
 SHELL = {"parenchyma": "parenchyma", "fluid": "fluid", "soft-tissue mass": "soft_tissue_mass"}
 NOT_LISTED = "not listed"
+ALL_CALCIUM = "burden total_mass_mg, against all calcium"
+AS_DRAWN = ", as drawn"
+FINE_MM = 0.5
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,13 @@ def patient_numbers(seen: Seen, matches: Sequence[Match], setting: str) -> list[
     out = [n for m in matches for n in focus_numbers(m, setting)]
     found, truth = seen.found, seen.made.truth
     calcium = [f.mass_mg for f in truth.foci]
+    summed = [f.mass_mg for f in truth.foci if _is_summed(f, found)]
     for name, true, given in (
         ("liver volume_ml", truth.liver_volume_ml, found.liver.volume_ml),
         ("liver parenchyma_hu", truth.liver_hu, found.liver.parenchyma_hu),
         ("liver noise_hu", float(truth.noise_hu or 0), found.liver.noise_hu),
-        ("burden total_mass_mg", float(np.sum(calcium)), found.burden.total_mass_mg),
+        ("burden total_mass_mg", float(np.sum(summed)), found.burden.total_mass_mg),
+        (ALL_CALCIUM, float(np.sum(calcium)), found.burden.total_mass_mg),
         ("burden calcifications", len(calcium), _plain(found.burden.calcifications)),
     ):
         out.append(number_of(name, setting, true, given))
@@ -147,8 +153,12 @@ def patient_numbers(seen: Seen, matches: Sequence[Match], setting: str) -> list[
             "capsule_distance_mm": float(inside[focus.peak_index]),
             "hilum_distance_mm": float(np.linalg.norm(at - fork)),
             "vessel_distance_mm": float(np.linalg.norm(lines - at, axis=1).min()),
-        } | _shape_numbers(seen.scene, true)
-        out += [number_of(name, setting, t, focus.measurements[name]) for name, t in wanted.items() if t is not None]
+        } | _shape_numbers(seen.scene, true, truth.in_plane_sigma_mm)
+        out += [
+            number_of(name, setting, t, focus.measurements[name.removesuffix(AS_DRAWN)])
+            for name, t in wanted.items()
+            if t is not None
+        ]
     return out
 
 
@@ -156,21 +166,54 @@ def _plain(count: int) -> Measured:
     return Measured(float(count), "1", float("-inf"), float("inf"), "counted")
 
 
-def _shape_numbers(scene: Scene, true: FocusTruth) -> dict[str, float | None]:
-    """Return the shape of the focus as it was drawn, by the same definitions, without scan and blur."""
+def _is_summed(true: FocusTruth, found: Assessment) -> bool:
+    """Whether a lesion called calcification lies at the place of a true focus."""
+    reach = max(4.0, true.diameter_mm / 2 + 2.0)
+    return any(
+        lesion.kind == "calcification" and np.linalg.norm(np.subtract(lesion.centroid_mm, true.centroid_mm)) <= reach
+        for lesion in found.lesions
+    )
+
+
+def _shape_numbers(scene: Scene, true: FocusTruth, sigma_mm: float) -> dict[str, float | None]:
+    """Return the shape of the focus by the same definitions.
+
+    Extents are those of the focus as it was drawn. Sphericity and hollowness have no limit as detail gets finer: they
+    are those of the drawn focus as sharp as this scan is in the plane, in all directions and without noise, and beside
+    them those of the focus as drawn.
+    """
     drawn = scene.foci[true.id - 1].occupancy
     mask = drawn.values >= 0.5
     if not mask.any():
         return {}
-    shape: Shape = describe_shape(Body(mask, drawn.step_mm, drawn.origin_mm, drawn.values, mask))
+    shape = describe_shape(Body(mask, drawn.step_mm, drawn.origin_mm, drawn.values, mask))
+    seen = _as_sharp_as(drawn, sigma_mm)
     return {
         "diameter_2_mm": shape.diameter_2_mm,
         "diameter_3_mm": shape.diameter_3_mm,
-        "sphericity": shape.sphericity,
         "elongation": shape.elongation,
-        "hollowness": shape.hollowness,
+        "sphericity": seen.sphericity,
+        "hollowness": seen.hollowness,
+        f"sphericity{AS_DRAWN}": shape.sphericity,
+        f"hollowness{AS_DRAWN}": shape.hollowness,
         "parts": float(shape.parts),
     }
+
+
+def _as_sharp_as(drawn: Occupancy, sigma_mm: float) -> Shape:
+    """Return the shape at half height of a drawn focus under an even point spread."""
+    size = [n * drawn.step_mm for n in drawn.values.shape]
+    step = max(FINE_MM, max(size) / 90)
+    margin = 4 * sigma_mm + 2.0
+    z, y, x = (int((s + 2 * margin) / step) + 1 for s in size)
+    even = (step, step, step)
+    found = deposit(
+        drawn, margin - np.asarray(drawn.origin_mm), shape=(z, y, x), spacing_mm=even, width_mm=even,
+        sigma_mm=(sigma_mm, sigma_mm, sigma_mm),
+    )  # fmt: skip
+    hu = np.zeros((z, y, x), np.float32)
+    hu[found.box] = 1000 * found.share
+    return describe_shape(fine_body(hu, hu > 0.5 * hu.max(), even))
 
 
 def _without_noise(seen: Seen) -> tuple[np.ndarray, np.ndarray]:

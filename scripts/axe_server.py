@@ -72,15 +72,17 @@ def add_exam(site: Any, assessed: Path, day: str) -> str:
     """Put an assessment into the server as an exam of a day, with what follows from it; return the study's id."""
     from sqlalchemy import insert, select, update
 
+    from hepacalc.report.stored import read_stored
     from hepacalc.server.database import new_id, now, writing
     from hepacalc.server.filing import file_study
     from hepacalc.server.follow_up import queue_follow_up
     from hepacalc.server.jobs import claim
     from hepacalc.server.tables import assessments, studies
     from hepacalc.server.work import kind_of
+    from hepacalc.server.work.output import headline_of
 
     found = {"uid": f"2.25.{day}", "kind": "dicom", "patient_id": "P-1", "study_date": day, "instances": []}
-    headline = {"en": "3 lesions", "zh": "3处病变", "foci": 3, "lesions": 3, "mass_mg": 12.0}
+    headline = headline_of(read_stored(assessed))
     with writing(site.engine) as connection:
         study, made = file_study(connection, {**found, "patient_name": "EXAMPLE^ANNA"}, "", user_id=None), new_id()
         place = connection.execute(select(studies.c.folder).where(studies.c.id == study)).scalar_one()

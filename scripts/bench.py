@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-JOINED = {"followup": ("registry",)}
+JOINED = {"followup": ("registry",), "server": ("server_dicom", "server_faults")}
 """Areas that also give the rows of others."""
 FIELDS = ("name", "value", "unit", "target", "ok")
 
@@ -55,6 +55,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measured figures of hepacalc.")
     parser.add_argument("area", nargs="?", help=f"one of: {', '.join(there)}")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--section", action="append", default=[], help="only this one, of an area that has sections")
+    parser.add_argument("--share", type=float, default=1.0, help="of the sections' size, to see that they run")
     given = parser.parse_args()
     if given.area not in there:
         said = "no area" if given.area is None else f"{given.area!r}"
@@ -62,7 +64,17 @@ def main() -> int:
         return 2
     sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
     asked = (given.area, *JOINED.get(given.area, ()))
-    rows = chain.from_iterable(importlib.import_module(f"benchmarks.{area}").rows() for area in asked)
+    modules = [importlib.import_module(f"benchmarks.{area}") for area in asked]
+    named = [name for module in modules for name in getattr(module, "SECTIONS", ())]
+    unknown = sorted(set(given.section) - set(named))
+    if unknown or (given.share != 1 and not named):
+        told = f"wanted a section of {', '.join(named)}" if named else f"{given.area} has no sections"
+        sys.stderr.write(f"scripts/bench: {told}; found {unknown[0] if unknown else '--share'!r}.\n")
+        return 2
+    how = {"only": given.section, "share": given.share} if given.section or given.share != 1 else {}
+    rows = chain.from_iterable(
+        module.rows(**how) for module in modules if not how or set(given.section or named) & set(module.SECTIONS)
+    )
     if given.json:
         for row in rows:
             print(json.dumps({name: row.get(name) for name in FIELDS} | row), flush=True)

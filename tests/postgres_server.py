@@ -105,3 +105,23 @@ def quick_folder() -> str | None:
     """Where a temporary folder is kept in memory, if there is room; None for the usual place."""
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30 else None
+
+
+@contextmanager
+def away(url: str) -> Iterator[None]:
+    """End the server at once, as by a loss of power, and start it again after the block."""
+    from sqlalchemy import create_engine, make_url, text
+
+    binaries, port = _binaries(), make_url(url).port
+    engine = create_engine(make_url(url).set(drivername="postgresql+pg8000"))
+    with engine.connect() as connection:
+        data = Path(str(connection.scalar(text("show data_directory"))))
+    engine.dispose()
+    control = [str(binaries / "pg_ctl"), "-D", str(data), "-w"]  # type: ignore[operator]
+    who: dict[str, object] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": data.parent, **_as_user()}
+    subprocess.run([*control, "-m", "immediate", "stop"], **who)  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c jit=off"
+        subprocess.run([*control, "-l", str(data.parent / "log"), "-o", options, "start"], **who)  # type: ignore[call-overload]

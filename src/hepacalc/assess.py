@@ -6,7 +6,6 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from hepacalc.consult import consult
 from hepacalc.errors import MeasurementError, UsageError
 from hepacalc.foci.calibration import calibration_for
+from hepacalc.foci.detect import MOST_CANDIDATES
 from hepacalc.foci.find import FociResult, find_foci
 from hepacalc.foci.scene import look_at
 from hepacalc.interop.foci_file import FociMask, as_tracked, read_foci_mask
@@ -56,6 +56,7 @@ from hepacalc.report.words import obstacles
 from hepacalc.study import open_study
 from hepacalc.study.calibration_file import read_calibration
 from hepacalc.study.quality import assess_quality, require_ct_numbers, smallest_trusted_mm
+from hepacalc.threads import thread_pool
 
 __all__ = ["SCHEMA_VERSION", "assess", "assess_volume"]
 
@@ -160,12 +161,13 @@ def assess_volume(
         else:
             liver = get_segmenter(segmenter).segment(volume, progress=watch.inner)
         given = read_foci_mask(Path(foci_mask), volume) if isinstance(foci_mask, str | os.PathLike) else foci_mask
-    with watch("judging phase and quality"), ThreadPoolExecutor(1) as pool:
+    with watch("judging phase and quality"), thread_pool(1) as pool:
         # resolution and noise are the foci's, but a second core is free here
-        scene = pool.submit(look_at, volume, liver)
+        looked = pool.submit(look_at, volume, liver)
         reference = vessel_reference(volume, liver)
         phase = detect_phase(volume, liver, reference=reference)
         quality = assess_quality(volume, liver, phase)
+        scene = looked.result()
     with watch("reading the liver's anatomy"):
         anatomy = liver_anatomy(liver, volume, phase)
     with watch("finding and measuring foci"):
@@ -179,7 +181,7 @@ def assess_volume(
             locate=partial(_locate, anatomy),
             agatston=agatston,
             drawn=None if given is None else given.drawn,
-            scene=scene.result(),
+            scene=scene,
         )
         result = replace(result, foci=_with_distances(result.foci, anatomy))
     if given is not None:
@@ -325,6 +327,11 @@ def _limits(assessment: Assessment, result: FociResult, anatomy: LiverAnatomy | 
     more = [f"HU are cut off in focus {', '.join(map(str, clipped))}: metal is not excluded"] if clipped else []
     if isinstance(anatomy, LiverAnatomy) and anatomy.is_mirrored:
         more.append("The liver lies on the left side of the body (situs inversus?): segments are read as in a mirror.")
+    if result.is_capped:
+        more.append(
+            f"The liver holds more bright places than are looked at ({MOST_CANDIDATES}, the brightest): "
+            "number, volume and mass are at least what is listed."
+        )
     seen = dict.fromkeys((*grave, *more, *mild, *_liver_words(assessment), *result.notes))
     return tuple(seen)
 

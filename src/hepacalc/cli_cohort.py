@@ -45,7 +45,10 @@ Engine = Annotated[EngineChoice, typer.Option("--engine", help="Processes of thi
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Studies at the same time; else as the cores allow.")
 ]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Cores for each of them.")]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, metavar="N", help="Cores for each of them; 1: it keeps one busy and no more."),
+]
 Address = Annotated[str | None, typer.Option("--address", metavar="ADDRESS", help="Of a Ray cluster, or auto.")]
 Dicomweb = Annotated[
     str | None, typer.Option("--dicomweb", metavar="URL", help="DICOMweb server that holds the manifest's studies.")

@@ -16,7 +16,7 @@ import pydicom
 from hepacalc.errors import HepacalcError, NoOverlap, UsageError
 from hepacalc.followup.compare import compare_exams
 from hepacalc.followup.exam import exam_of
-from hepacalc.followup.records import Comparison, ExamNote, FollowUp, OpenedExam
+from hepacalc.followup.records import Comparison, ExamNote, FollowUp, OpenedExam, StoredComparisons
 from hepacalc.followup.register import Registration, identity
 from hepacalc.interop.identity import focus_tracking
 from hepacalc.interop.same_patient import refuse_two_patients
@@ -124,14 +124,14 @@ def open_exam(path: Path, *, now: datetime | None = None, **options: Any) -> tup
     return open_assessment(made, "scan"), made.acquisition.frame_of_reference_uid or ""
 
 
-def tracked(assessment: Assessment, followup: FollowUp) -> Assessment:
+def tracked(assessment: Assessment, followup: FollowUp | StoredComparisons) -> Assessment:
     """Return an assessment whose foci carry the Tracking UIDs that they had at earlier exams, the latest first."""
     known: dict[int, str] = {}
-    for earlier, comparison in zip(followup.priors, followup.comparisons, strict=True):
+    for earlier, comparison in zip(followup.tracking, followup.comparisons, strict=True):
         for change in comparison.lesions:
             for before, after in change.foci:
-                if after not in known and before in earlier.tracking:
-                    known[after] = earlier.tracking[before]
+                if after not in known and before in earlier:
+                    known[after] = earlier[before]
     foci = tuple(
         f if f.tracking_uid or f.id not in known else replace(f, tracking_uid=known[f.id]) for f in assessment.foci
     )

@@ -22,7 +22,7 @@ from hepacalc.errors import UsageError
 from hepacalc.server.database import reading
 from hepacalc.server.node_settings import read_node
 from hepacalc.server.settings import Settings
-from hepacalc.server.tables import instances, jobs, studies, uploads
+from hepacalc.server.tables import audit, instances, jobs, studies, uploads
 
 FINDS = ("-S", "-aet", "READER", "-aec", "HEPACALC", "127.0.0.1")
 
@@ -118,6 +118,10 @@ def test_move_goes_to_a_listed_peer_only(tmp_path: Path):
         assert scenes.dcmtk("movescu", *moved, *asked).returncode == 0
         got = {scenes.uid_of(p) for p in out.iterdir()}
         assert got == {scenes.uid_of(p) for p in paths}
+        with reading(node.site.engine) as connection:
+            study = connection.execute(select(studies.c.id)).scalar()
+            noted = connection.execute(select(audit.c.object_id, audit.c.address)).all()
+        assert noted == [(study, "READER to VIEWER, 127.0.0.1")]
         other = ("-v", *FINDS[:-1], "--port", target, "-aem", "STRANGER", "127.0.0.1", node.port)
         done = scenes.dcmtk("movescu", *other, *asked)
         assert "A801" in done.stdout + done.stderr or "MoveDestinationUnknown" in done.stdout + done.stderr

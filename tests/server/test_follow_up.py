@@ -15,15 +15,17 @@ from sqlalchemy import select
 
 from browser import Browser, find_browser
 from hepacalc.consult import consult
+from hepacalc.interop.identity import focus_tracking
 from hepacalc.knowledge import load_knowledge
 from hepacalc.patient.read import patient_from_data
 from hepacalc.report import write_outputs
-from hepacalc.report.stored import read_stored
+from hepacalc.report.stored import read_stored, record_from
 from hepacalc.server.database import reading, writing
 from hepacalc.server.follow_up import queue_follow_up
 from hepacalc.server.jobs import claim
 from hepacalc.server.tables import assessments, audit, jobs, studies
-from hepacalc.server.work import facts, kind_of
+from hepacalc.server.work import editing, facts, kind_of
+from hepacalc.server.work.earlier import COMPARISON, comparing_with
 from hepacalc.server.work.output import view_of, write_arrays
 from hepacalc.server.work.storing import scan_name
 from report_example import make_example
@@ -37,6 +39,7 @@ def exams(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two assessments, a year apart, as ``hepacalc assess`` writes them."""
     made, day = make_example(), datetime.date(2025, 1, 5)
     told = replace(made.acquisition, study_date=DAYS[0], study_instance_uid=f"2.25.{DAYS[0]}")
+    told = replace(told, series_instance_uid=f"2.25.{DAYS[0]}.1")
     made = replace(made, acquisition=told)
     patient = patient_from_data({"schema_version": "1.0"}, today=day)
     made = replace(made, reasoning=consult(patient, load_knowledge(), today=day, assessment=made))
@@ -248,7 +251,8 @@ def test_what_became_of_a_lesion_moves_its_causes(house: Running, exams: list[Pa
     volume = make_example().volume
 
     def with_scan(request, _tell):
-        return replace(read_stored(request["parent"]), volume=volume)
+        stored = read_stored(request["parent"])
+        return replace(stored, volume=replace(volume, acquisition=stored.acquisition))
 
     monkeypatch.setattr(facts, "stored_with_scan", with_scan)
     do_here(site, "weigh", "compare", "register")  # what other tests left
@@ -275,6 +279,9 @@ def test_what_became_of_a_lesion_moves_its_causes(house: Running, exams: list[Pa
     assert [row["kind"] for row in now["assessments"]] == ["assess", "weigh"]
     assert now["weighing"] is None
     address = f"/api/assessments/{now['assessment_id']}"
+    was = client.get(f"/api/studies/{ids[0]}").json()["assessment_id"]
+    same = tracking_of(client, now["assessment_id"]).items() & tracking_of(client, was).items()
+    assert {focus for focus, _ in same} == {1, 2, 3, 4}, "all but mimics, in the DICOM objects too"
     found = client.get(address).json()["reasoning"]
     said = {f["lesion"]: f["text"] for f in found["findings"] if f["block"] == "course"}
     assert {said.pop(lesion) for lesion in grown} == {"against the earlier scan: grown"}
@@ -290,5 +297,34 @@ def test_what_became_of_a_lesion_moves_its_causes(house: Running, exams: list[Pa
     assert shares(tried) == shares(found["differential"]) != shares(before["differential"])
     assert "data-prior-places=" in client.get(f"/studies/{ids[1]}").text
     # whoever corrects foci on the page as it was before is not turned away: they are the same foci
-    edit = {"edits": [{"op": "confirm", "focus": 1}]}
+    edit = {"edits": [{"op": "relabel", "focus": 1, "kind": "vessel"}]}
     assert client.post(f"/api/assessments/{first['assessment_id']}/foci", json=edit).status_code == 202
+    # and what is corrected is compared and weighed in the same go: one new state, not two
+    monkeypatch.setattr(editing, "stored_with_scan", with_scan)
+    assert do_here(site, "edit", "weigh", "compare", "register") == ["edit", "register"]
+    then = client.get(f"/api/studies/{ids[1]}").json()
+    assert [row["kind"] for row in then["assessments"]] == ["assess", "weigh", "edit"]
+    newest, one = client.get(f"/api/studies/{ids[1]}/comparisons").json()["comparisons"]
+    assert (newest["assessment_id"], newest["priors"]) == (then["assessment_id"], one["priors"])
+    assert client.get(f"/api/comparisons/{newest['id']}").json()["comparisons"][0]["interval_days"] == 365
+    found = client.get(f"/api/assessments/{then['assessment_id']}").json()["reasoning"]
+    course = [f["text"] for f in found["findings"] if f["block"] == "course"]
+    assert [text.partition(":")[0] for text in course] == ["against the earlier scan"] * 3, "all but the vessel"
+    assert set(tracking_of(client, then["assessment_id"]).values()) >= {uid for _, uid in same}
+    assert "data-prior-places=" in client.get(f"/studies/{ids[1]}").text
+
+
+def test_what_is_corrected_is_kept_when_it_cannot_be_compared(exams: list[Path], tmp_path: Path):
+    current = make_example()
+    broken = tmp_path / "prior"
+    shutil.copytree(exams[0], broken)
+    (broken / "liver.nii.gz").unlink()
+    exam = {"study": "1", "assessment": "2", "folder": str(broken)}
+    assert comparing_with([exam], broken, tmp_path, datetime.datetime.now(datetime.UTC))(current) is current
+    assert not (tmp_path / COMPARISON).exists()
+
+
+def tracking_of(client, assessment_id: str) -> dict[int, str]:
+    """Focus -> Tracking UID, as the DICOM objects of an assessment have it."""
+    made = record_from(client.get(f"/api/assessments/{assessment_id}").json())
+    return {focus.id: focus_tracking(made, focus).uid for focus in made.foci}

@@ -9,10 +9,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 import browser as browsers
 from hepacalc.server import pages_space
+from hepacalc.server.audit import SEEN_S, Seen
+from hepacalc.server.database import reading
 from hepacalc.server.pages_space import has_niivue
+from hepacalc.server.tables import assessments, audit, users
 from hepacalc.server.work.output import view_of, write_arrays
 from hepacalc.server.work.storing import LABELS, SCAN, scan_name
 from report_example import make_example
@@ -63,6 +67,38 @@ def test_volumes_lie_where_the_scan_lies_and_hold_liver_foci_and_what_is_around_
     spacing = np.array(stored.geometry.canonical().geometry.spacing_mm)
     near = inside.min(axis=0) * spacing
     assert (near <= 30 + spacing / 2).all()
+
+
+def test_slices_and_volumes_leave_one_line_for_each_user_in_the_audit_log(house, shown):
+    with reading(house.site.engine) as connection:
+        study = connection.execute(select(assessments.c.study_id).where(assessments.c.id == shown)).scalar()
+    for name in ("reader", "anna"):
+        client = house.client(name)
+        for k in range(3):
+            for kind in ("scan", "labels"):
+                assert client.get(f"/api/assessments/{shown}/{kind}/axial/{k}").status_code == 200
+        for kind in ("liver", "foci"):
+            assert client.get(f"/api/assessments/{shown}/volumes/{kind}.nii").status_code == 200
+        ask = {"facts": {"schema_version": "1.0"}, "assessment_id": shown}
+        for _ in range(2):
+            assert client.post("/api/differential", json=ask).status_code == 200
+    with reading(house.site.engine) as connection:
+        noted = connection.execute(
+            select(audit.c.action, users.c.name).join(users, users.c.id == audit.c.user_id)
+            .where(audit.c.object_id == study, audit.c.action.in_(("scan.view", "scan.volume", "differential")))
+        ).all()  # fmt: skip
+    wanted = [(action, name) for name in ("reader", "anna") for action in ("scan.view", "scan.volume", "differential")]
+    assert sorted(noted) == sorted(wanted)
+
+
+def test_who_looks_on_is_noted_again_after_a_while():
+    moment = [0.0]
+    seen = Seen(lambda: moment[0])
+    assert [seen.is_new("anna", "1"), seen.is_new("anna", "1"), seen.is_new("bert", "1"), seen.is_new("anna", "2")] == [
+        True, False, True, True,
+    ]  # fmt: skip
+    moment[0] = SEEN_S
+    assert seen.is_new("anna", "1")
 
 
 def test_volumes_are_for_the_own_team_and_wait_for_the_scan(house, shown):

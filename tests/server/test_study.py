@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from hepacalc.server.database import reading, writing
+from hepacalc.server.database import now, reading, writing
+from hepacalc.server.jobs import Work, enqueue
 from hepacalc.server.tables import audit, jobs, studies
 from server_help import Running, add_result, add_study
 
@@ -261,6 +262,32 @@ def test_no_log_line_holds_a_name(house: Running, result: Path, caplog: pytest.L
     told = json.loads(form.format(record))
     assert "PLANTED" not in str(told)
     assert told["exception"].startswith("ValueError at ")
+
+
+def test_what_waits_for_a_pacs_or_a_disk_is_said_until_it_is_done(house: Running):
+    client, site = house.client("anna"), house.site
+    study, other = (add_study(site, name=f"WAIT^{k}") for k in range(2))
+    with writing(site.engine) as connection:
+        for kind, owner in (("send", study), ("assess", study), ("view", other)):
+            enqueue(connection, Work(kind, f"{kind}{owner}", study_id=owner, not_before=now() + 600))
+
+    def waits() -> dict:
+        listed = client.get("/api/studies", params={"search": "wait"}).json()["studies"]
+        return {one["id"]: one["waits"] for one in listed}
+
+    assert waits() == {study: [], other: []}, "what waits for its turn is nothing to tell"
+    mine = jobs.c.study_id.in_((study, other))
+    with writing(site.engine) as connection:
+        connection.execute(update(jobs).where(mine, jobs.c.kind == "assess").values(error_code="OUT-01"))
+        connection.execute(update(jobs).where(mine, jobs.c.kind != "assess").values(error_code="SRV-07"))
+    assert waits() == {study: [{"kind": "assess", "code": "OUT-01"}, {"kind": "send", "code": "SRV-07"}], other: []}
+    for address in ("/", f"/studies/{study}"):
+        page = client.get(address, headers={"accept-language": "zh"}).text
+        assert "结果尚未送出" in page
+        assert "OUT-01" in page
+    with writing(site.engine) as connection:
+        connection.execute(update(jobs).where(mine).values(state="done"))
+    assert waits() == {study: [], other: []}
 
 
 def test_every_colour_that_a_page_uses_is_in_a_sheet_that_it_loads(house: Running, made):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from hepacalc.foci.burden import add_up, count_burden
+from hepacalc.foci.burden import add_up, count_burden, name_doubts
 from hepacalc.records import Measured, NotMeasured
 from report_example import make_example
 
@@ -67,3 +67,24 @@ def test_the_line_about_the_liver_counts_lesions_and_mimics() -> None:
     nothing = count_burden([], [], smallest, 0.05)
     assert nothing.calcifications == 0
     assert isinstance(nothing.total_mass_mg, Measured)
+
+
+def test_what_the_total_leaves_out_is_said_and_does_not_widen_it() -> None:
+    lesions = [replace(n, kind="calcification", certainty="certain", mass_mg=mg(20, 2)) for n in make_example().lesions]
+    assert name_doubts(lesions, is_contrast=False) == ()
+    unsure = [replace(lesions[0], certainty="probable"), *lesions[1:]]
+    assert name_doubts(unsure, is_contrast=False) == (
+        "The total calcium mass holds 20 mg of lesions that are not certain to be calcium.",
+    )
+    left_out = [replace(lesions[0], kind="indeterminate"), *lesions[1:]]
+    assert name_doubts(left_out, is_contrast=False) == (
+        "Indeterminate lesions that are not in the total calcium mass: 1, together 20 mg.",
+    )
+    first, second = name_doubts([replace(left_out[0], mass_mg=NotMeasured("cut")), *lesions[1:]], is_contrast=True)
+    assert first.endswith("total calcium mass: 1.")
+    assert "blood" in second
+    one, all_of_them = (
+        count_burden(n, [], NotMeasured("test"), 0.05).total_mass_mg
+        for n in (lesions[1:], [*left_out[:1], *lesions[1:]])
+    )
+    assert one == all_of_them

@@ -19,14 +19,15 @@ from hepacalc.cohort.export import LEFT_OUT, export_tables
 from hepacalc.cohort.ledger import LEDGER, Ledger
 from hepacalc.cohort.options import Options, command_of, told_by_ledger
 from hepacalc.cohort.patients import Patients
-from hepacalc.cohort.report import _groups, _named, cohort_numbers, render_cohort, write_cohort_report
+from hepacalc.cohort.report import _figure, _groups, _named, _todo, cohort_numbers, render_cohort, write_cohort_report
 from hepacalc.cohort.rows import rows_of
 from hepacalc.cohort.sample import sample_csv, sample_studies
 from hepacalc.cohort.schema import COMPARED, TABLES, tables_markdown
 from hepacalc.cohort.store import open_store
 from hepacalc.cohort.tables import read_tables
 from hepacalc.cohort.work import _write as write_result
-from hepacalc.errors import LedgerError, UsageError
+from hepacalc.errors import HepacalcError, LedgerError, UsageError
+from hepacalc.report.cohort_phrases import FAILURE_ADVICE
 from hepacalc.report.language import speaking
 from hepacalc.report.schema import document
 
@@ -126,12 +127,29 @@ def test_report_in_chinese_has_no_english_but_names(out: Path, tmp_path: Path):
     assert '<html lang="zh-Hans">' in page
     assert "75.0 %" in page
     text = re.sub(r"<style>.*?</style>|<code.*?</code>|<[^>]*>", " ", page, flags=re.DOTALL)
-    text = re.sub(r"［英文原文］[^<\n]*|QC-[A-Z]+|(RUN|IN)-\d\d|OutOfMemory|docs/reference/\S+\.md|North", " ", text)
+    assert "［英文原文］" not in page, "shown in English"
+    assert "用--memory-limit增加内存" in page
+    text = re.sub(r"--[a-z-]+|QC-[A-Z]+|(RUN|IN)-\d\d|OutOfMemory|docs/reference/\S+\.md|North", " ", text)
     same = {"hepacalc", "Couinaud", "Parquet", "Wilson", "CI", "HU", "MB", "mg", "mm", "kV", "IVa", "IVb", "bad", "IV"}
     assert set(re.findall(r"[A-Za-z]{2,}", text)) - same - {"II", "III", "VI", "VII", "VIII"} == set()
     assert re.findall(r">([^<]*)</h2>", page)[1:3] == ["从找到到计入", "患病率"]
     with pytest.raises(UsageError, match="languages"):
         render_cohort(numbers, language="de")
+
+
+def test_every_error_of_a_study_has_words_for_what_to_do():
+    raised = {code for code in codes_of(HepacalcError) if code[:3] in ("IN-", "GEO", "LIV", "MEA", "RUN")}
+    elsewhere = {"IN-10", "IN-11", "IN-12", "IN-16", "GEO-05", "RUN-05"}
+    assert {code for code in raised if not code.endswith("-00")} - elsewhere <= FAILURE_ADVICE.keys()
+    assert _todo("XYZ-01", "Ask.") == "Ask."
+
+
+def codes_of(kind: type[HepacalcError]) -> set[str]:
+    return {kind.code}.union(*(codes_of(one) for one in kind.__subclasses__()))
+
+
+def test_figures_have_the_digits_of_measurements():
+    assert [_figure(value, "mg") for value in (1757.2, 12.34, 0.0412)] == ["1760", "12.3", "0.041"]
 
 
 def test_sites_are_sorted_as_people_do_and_the_rest_is_told(tmp_path: Path):

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from foci_scenes import add_ball, as_liver, as_volume, block_liver
 from hepacalc.errors import MeasurementError
+from hepacalc.foci import detect
 from hepacalc.foci.calibration import TABLE, calibration_for
 from hepacalc.foci.find import FociResult, find_foci
 from hepacalc.geometry import Geometry
@@ -63,6 +64,20 @@ def test_mass_of_a_ball(diameter: float, delta: float, thickness: float) -> None
     assert np.linalg.norm(np.subtract(focus.centroid_mm, wanted)) < 1.0
     assert result.labels[focus.peak_index] == 1
     assert set(focus.measurements) == set(MEASUREMENTS)
+
+
+def test_more_candidates_than_are_looked_at_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    hu, mask, geometry = block_liver(seed=1)
+    at = middle(geometry)
+    for shift in (-20.0, 0.0, 20.0):
+        add_ball(hu, geometry, (at[0], at[1], at[2] + shift), 8, 600)
+    volume, liver = as_volume(hu, geometry), as_liver(mask, geometry)
+    monkeypatch.setattr(detect, "MOST_CANDIDATES", 3)
+    assert not run(volume, liver).is_capped
+    monkeypatch.setattr(detect, "MOST_CANDIDATES", 2)
+    capped = run(volume, liver)
+    assert capped.is_capped
+    assert len(capped.foci) == 2
 
 
 def test_certain_needs_a_plain_scan() -> None:

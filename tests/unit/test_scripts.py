@@ -52,6 +52,36 @@ def test_bench_prints_one_object_a_line(tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "benchmarks.small", raising=False)
 
 
+def test_bench_runs_one_section_at_a_share_of_its_size(tmp_path, capsys, monkeypatch):
+    bench = load("bench.py")
+    (tmp_path / "benchmarks").mkdir()
+    text = (
+        "from sections import run\n"
+        "def row(name):\n"
+        "    return lambda _folder, share: [{'name': name, 'value': 100 * share, 'ok': True}]\n"
+        "SECTIONS = {name: row(name) for name in 'ab'}\n"
+        "def rows(only=(), share=1.0):\n    return run(SECTIONS, only, share)\n"
+    )
+    (tmp_path / "benchmarks" / "large.py").write_text(text)
+    (tmp_path / "benchmarks" / "sections.py").write_text((ROOT / "benchmarks" / "sections.py").read_text("utf-8"))
+    main = bench["main"]
+    monkeypatch.setitem(main.__globals__, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    told = {}
+    for more in ([], ["--section", "b", "--share", "0.5"], ["--section", "c"]):
+        for name in ("benchmarks", "benchmarks.large", "sections"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.setattr(sys, "argv", ["bench", "large", "--json", *more])
+        status = main()
+        told[" ".join(more)] = status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["section"], row["value"], row["ok"]) for row in told[""][1]] == [("a", 100, True), ("b", 100, True)]
+    (half,) = told["--section b --share 0.5"][1]
+    assert (half["section"], half["value"], half["ok"]) == ("b", 50, None), "a try says nothing of the target"
+    assert told["--section c"] == (2, [])
+    for name in ("benchmarks", "benchmarks.large", "sections"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
 def test_quote_fills_only_its_own_mark():
     quote = load("quote")
     rows = [{"name": "found | all", "value": 0.953, "unit": "1", "target": ">= 0.95", "ok": True},
@@ -59,16 +89,19 @@ def test_quote_fills_only_its_own_mark():
     table = quote["table"](rows)
     assert "| found \\| all | 0.953 | >= 0.95 | reached |" in table
     assert "| time | - | - | **missed** |" in table
+    assert [quote["shown"](value) for value in (999.6, 1234.5, 0.12345, 7)] == ["1000", "1230", "0.123", "7"]
     text = "a\n<!-- bench:x -->\nold\n<!-- end bench -->\nb\n<!-- bench:y -->\nkept\n<!-- end bench -->\n"
     once = quote["fill"](text, "x", table)
     assert once == text.replace("old", table)
     assert quote["fill"](once, "x", table) == once
+    rows.append({"name": "foci", "value": 5, "unit": "foci", "target": "", "ok": None})
+    assert quote["wanted"](rows) == rows[:2]
 
 
 def test_readme_has_a_place_for_the_figures():
     readme = (ROOT / "README.md").read_text("utf-8")
     for area in ("accuracy", "speed"):
-        assert re.search(rf"<!-- bench:{area} -->\n.+?<!-- end bench -->", readme, re.DOTALL)
+        assert re.search(rf"<!-- bench:{area} wanted -->\n.+?<!-- end bench -->", readme, re.DOTALL)
 
 
 def test_examples_are_taken_apart():

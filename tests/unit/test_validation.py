@@ -77,3 +77,19 @@ def test_what_has_no_value_is_a_dash(modules):
     figures, _ = modules
     made = figures.table(["a", "b"], [["x|y", None], [True, 1 / 3]])
     assert figures.markdown(made).splitlines()[2:] == ["| x\\|y | - |", "| True | 0.333 |"]
+
+
+def test_form_is_judged_as_sharp_as_the_scan_and_as_drawn(modules):
+    import numpy as np
+
+    from hepacalc.foci.shape import Body, describe_shape
+    from hepacalc.phantom import build_shape
+    from hepacalc.phantom.shapes import sample
+
+    _, patients = modules
+    star = sample(build_shape("central stellate", 12, np.random.default_rng(1)))
+    mask = star.values >= 0.5
+    drawn = describe_shape(Body(mask, star.step_mm, star.origin_mm, star.values, mask))
+    sharp, blunt = (patients._as_sharp_as(star, sigma) for sigma in (0.3, 0.9))
+    assert drawn.hollowness > sharp.hollowness > blunt.hollowness
+    assert drawn.sphericity < sharp.sphericity < blunt.sphericity

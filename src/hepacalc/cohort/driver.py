@@ -64,12 +64,12 @@ class Driver:
             memory_mb = options.memory_mb or 0.9 * _machine_mb() / here
             while (lane := self.ledger.lowest_lane()) is not None:
                 executor.limit(max(1, most >> lane))
-                self._lane(executor, lane, threads, memory_mb * (most / executor.at_once), progress)
+                self._lane(executor, lane, memory_mb * (most / executor.at_once), progress)
         finally:
             executor.close()
         return self.attempted
 
-    def _lane(self, executor: Executor, lane: int, threads: int, memory_mb: float, progress: Progress) -> None:
+    def _lane(self, executor: Executor, lane: int, memory_mb: float, progress: Progress) -> None:
         """Work on everything in a lane: a first look at each study, then the study itself."""
         queue = _Queue(self.ledger, lane)
         counts = self.ledger.counts()
@@ -79,7 +79,7 @@ class Driver:
             if (left := self.not_before - time.monotonic()) <= 0:
                 with self.ledger.together():
                     while executor.room and (study := queue.next()) is not None:
-                        self._give(executor, study, threads, memory_mb)
+                        self._give(executor, study, memory_mb)
             elif not executor.busy:
                 time.sleep(min(left, _POLL_SECONDS))
             for outcome in executor.ended(_POLL_SECONDS):
@@ -93,7 +93,7 @@ class Driver:
             if not executor.busy and queue.is_empty():
                 return
 
-    def _give(self, executor: Executor, study: Study, threads: int, memory_mb: float) -> None:
+    def _give(self, executor: Executor, study: Study, memory_mb: float) -> None:
         base: dict[str, Any] = {
             "root": str((self.root or Path()).absolute()),
             "source": study.source,
@@ -118,7 +118,6 @@ class Driver:
                 "patient": None if row is None else row.fields,
                 "patient_hash": None if row is None else row.hash,
                 "today": self.today.isoformat(),
-                "threads": threads,
             }
         self.ledger.running(study.id)
         self.working[study.id] = (study, work)

@@ -27,7 +27,7 @@ class Options:
     Args:
         engine: ``local`` or ``ray``.
         workers: studies at the same time; 0: as the cores allow.
-        threads: of each worker; 0: cores divided by workers.
+        threads: of each worker; 0: cores divided by workers, 1 where these are not told either.
         address: of a Ray cluster.
         dicomweb: root of the DICOMweb server that holds the studies of the manifest.
         dicomweb_auth: file with what is needed to read from it; else the environment is asked.

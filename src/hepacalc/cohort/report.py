@@ -13,11 +13,13 @@ import duckdb
 from hepacalc.cohort.policy import REPEATABLE, class_key
 from hepacalc.cohort.statistics import Estimate, wilson
 from hepacalc.cohort.tables import read_tables
+from hepacalc.records import Measured
 from hepacalc.report import words
-from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_WORDS, FAILURE_CLASSES
+from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_WORDS, FAILURE_ADVICE, FAILURE_CLASSES
 from hepacalc.report.folders import told
 from hepacalc.report.html import HTML_LANG, page_environment, style
 from hepacalc.report.language import phrase, speaking, spoken
+from hepacalc.report.numbers import shown
 from hepacalc.report.sentences import say
 
 __all__ = ["Group", "Share", "cohort_numbers", "render_cohort", "write_cohort_report"]
@@ -113,7 +115,8 @@ def render_cohort(numbers: dict[str, Any], *, command: str = "", language: str =
         return template.render(
             c=numbers, command=command and f"{command} --again {','.join(numbers['repeatable_codes'])}",
             css=style("tokens.css", "report.css", "cohort.css"), unknown=UNKNOWN, named=_named, check_name=_check_name,
-            class_name=_class_name, said=say, scale=_scale(numbers), lang=HTML_LANG.get(spoken(), spoken()),
+            class_name=_class_name, todo=_todo, figure=_figure, scale=_scale(numbers),
+            lang=HTML_LANG.get(spoken(), spoken()),
         )  # fmt: skip
 
 
@@ -144,6 +147,16 @@ def _check_name(code: str) -> str:
 def _class_name(code: str) -> str:
     key = class_key(code)
     return phrase(f"failure-class.{key}", FAILURE_CLASSES[key])
+
+
+def _todo(code: str, hint: str | None) -> str:
+    """Return what to do about an error: the words for its code, else what one of the studies was told."""
+    return phrase(f"failure-todo.{code}", FAILURE_ADVICE[code]) if code in FAILURE_ADVICE else say(hint or "")
+
+
+def _figure(value: float, unit: str) -> str:
+    """Return a number that has no interval of its own with as many digits as any measurement."""
+    return shown(Measured(value, unit, value, value, "counted")).value
 
 
 def _scale(numbers: dict[str, Any]) -> int:

@@ -97,8 +97,10 @@ def _file_of(name: str) -> Path | None:
     return _file_of(name.rpartition(".")[0]) if "." in name else None
 
 
-def _imports(path: Path) -> Iterator[Path]:
-    """Yield the files of hepacalc that one of its files imports, wherever in it, or names as ``hepacalc.a.b``."""
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    """Return the files of hepacalc that one of its files imports, wherever in it, or names as ``hepacalc.a.b``."""
+    reached = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("hepacalc."):
@@ -110,7 +112,8 @@ def _imports(path: Path) -> Iterator[Path]:
         for name in names:
             found = _file_of(name.removeprefix("hepacalc.")) if name.startswith("hepacalc.") else None
             if found is not None:
-                yield found
+                reached.add(found)
+    return frozenset(reached)
 
 
 def _data_of(folder: Path) -> Iterator[Path]:

@@ -21,7 +21,6 @@ from hepacalc.consult import consult
 from hepacalc.errors import NoUsableLiver, SeveralStudies
 from hepacalc.knowledge import Knowledge, load_knowledge
 from hepacalc.liver import get_segmenter, read_liver_mask
-from hepacalc.liver.embedded import EmbeddedSegmenter
 from hepacalc.patient.read import patient_from_data
 from hepacalc.records import Assessment, LiverMask, Volume
 from hepacalc.report.schema import document, document_json
@@ -46,7 +45,7 @@ def assess_one(argument: dict[str, Any]) -> dict[str, Any]:
     Args:
         argument: ``root``, ``source``, ``extra``, ``dicomweb`` (as of :func:`hepacalc.cohort.inputs.probe`); ``key``
             (hash of the input); ``store`` (address); ``versions`` (wanted, one hash a stage); ``options``; ``patient``
-            (plain fields, or None) with ``patient_hash``; ``today``; ``threads``.
+            (plain fields, or None) with ``patient_hash``; ``today``.
 
     Returns:
         ``stages`` that were done now, with commas; ``rows`` of the tables.
@@ -104,7 +103,7 @@ def _measured(argument: dict[str, Any], stored: Store | None) -> Assessment:
             before = read_stored(folder)
         liver = _again(before, volume)
     else:
-        liver = _segmented(volume, str(options.get("segmenter") or "embedded"), int(argument["threads"]))
+        liver = get_segmenter(str(options.get("segmenter") or "embedded")).segment(volume)
     seconds.append(("finding the liver", round(time.perf_counter() - start, 3)))
     calibration = options.get("calibration")
     found = assess_volume(
@@ -131,11 +130,6 @@ def _opened(root: Path, argument: dict[str, Any]) -> AbstractContextManager[Path
         web.remote_of(*argument["dicomweb"]), argument["source"], argument.get("extra") or {}, str(argument["key"])
     )
     return found
-
-
-def _segmented(volume: Volume, name: str, threads: int) -> LiverMask:
-    segmenter = EmbeddedSegmenter(threads=threads) if name == "embedded" else get_segmenter(name)
-    return segmenter.segment(volume)
 
 
 def _again(before: Assessment, volume: Volume) -> LiverMask:

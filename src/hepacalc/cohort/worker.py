@@ -24,10 +24,18 @@ from typing import IO, Any, Self
 
 from hepacalc.cohort.executor import Fault, Job, Outcome, fault_of
 from hepacalc.errors import HepacalcError, OutOfMemory, UnexpectedFault
+from hepacalc.threads import SETTING
 
 __all__ = ["THREAD_SETTINGS", "out_of_memory", "receive", "resident_mb", "send"]
 
-THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_SETTINGS = (
+    SETTING,
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+"""What tells the threads of a study to every library that a worker loads; they read it when they are loaded."""
 _LENGTH = struct.Struct("<Q")
 _WATCH_SECONDS = 0.5
 _SLACK_MB = 2048

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.bodies import BlurredBody, fit_bodies
+from hepacalc.foci.diameters import ModelExtents, model_extents
 from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.foci.solid import Solid, fit_solid
 from hepacalc.foci.window import REACH, Window, crop_window
@@ -37,7 +38,7 @@ SOLID_SHARE = 0.03
 """Least error of an ellipsoid's total, as a share of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Signal:
     """Integrated signal of one focus.
 
@@ -49,6 +50,8 @@ class Signal:
         tail_share: share of the signal that the model places outside of it.
         size_level: level at which the model fits: near 1 means smaller than the resolution.
         true_volume_mm3: volume of the model before blurring.
+        extents: of the models before blurring.
+        solid: the ellipsoid that fits it; None where it is too large for one.
     """
 
     total_hu_mm3: float
@@ -58,6 +61,8 @@ class Signal:
     tail_share: float
     size_level: float
     true_volume_mm3: float
+    extents: ModelExtents
+    solid: Solid | None
 
 
 def measure_signal(scene: Scene, window: Window) -> Signal:
@@ -114,8 +119,11 @@ def measure_signal(scene: Scene, window: Window) -> Signal:
             + ((EDGE_SHARE + SPARSE_SHARE * _sparseness(window.region)) * total) ** 2
         )
     )
-    signal = Signal(average, NOISE_FACTOR * noise, edge, mm3, 1 - share, best.level, best.volume_mm3)
     solid = fit_solid(scene, window, excess)
+    signal = Signal(
+        average, NOISE_FACTOR * noise, edge, mm3, 1 - share, best.level, best.volume_mm3,
+        model_extents(bodies, weights), solid,
+    )  # fmt: skip
     return signal if solid is None else _weighed(signal, solid)
 
 

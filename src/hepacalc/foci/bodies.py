@@ -27,13 +27,25 @@ LOCAL_MM = 6.0
 
 @dataclass(frozen=True, eq=False, slots=True)
 class BlurredBody:
-    """One blurred model of a focus: its samples, level, volume before blurring, integral and squared misfit."""
+    """One blurred model of a focus.
+
+    Args:
+        blurred: ``(z, y, x)`` its samples on the grid of the window.
+        level: share of the height nearby above which it is the focus.
+        volume_mm3: before blurring.
+        integral: of the model in HU mm^3.
+        left: squared misfit.
+        body: bool ``(z, y, x)``, before blurring, on a fine grid.
+        step_mm: ``(z, y, x)`` edges of the fine voxels.
+    """
 
     blurred: F32
     level: float
     volume_mm3: float
     integral: float
     left: float
+    body: Mask
+    step_mm: tuple[float, float, float]
 
 
 def fit_bodies(scene: Scene, window: Window, excess: F32, blur: float = 1.0) -> list[BlurredBody]:
@@ -44,6 +56,7 @@ def fit_bodies(scene: Scene, window: Window, excess: F32, blur: float = 1.0) -> 
     that overlap or leave gaps do not falsify it.
     """
     factor = _fine_factor(scene, window.hu.shape)
+    z, y, x = (d / f for d, f in zip(scene.spacing_mm, factor, strict=True))
     near = window.reach <= NEAR
     source = np.where(near, excess, np.minimum(excess, 0.25 * window.height))
     fine = _upsample(source, factor)
@@ -64,14 +77,15 @@ def fit_bodies(scene: Scene, window: Window, excess: F32, blur: float = 1.0) -> 
                 continue
             left = float(((excess - scale * blurred)[near] ** 2).sum())
             volume = float(body.sum()) * scene.voxel_mm3 / float(np.prod(factor))
-            part.append(BlurredBody(scale * blurred, level, volume, scale * volume, left))
+            part.append(BlurredBody(scale * blurred, level, volume, scale * volume, left, body, (z, y, x)))
             if len(part) >= 3 and part[-1].left > part[-2].left > part[-3].left:
                 break
         out += part
     if not out:
         flat = np.where(near, np.maximum(excess, 0), 0).astype(np.float32)
         mm3 = float(window.region.sum()) * scene.voxel_mm3
-        out.append(BlurredBody(flat, 1.0, mm3, float(flat.sum()) * scene.voxel_mm3, float((excess[near] ** 2).sum())))
+        total, left = float(flat.sum()) * scene.voxel_mm3, float((excess[near] ** 2).sum())
+        out.append(BlurredBody(flat, 1.0, mm3, total, left, window.region, scene.spacing_mm))
     return out
 
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from hepacalc.records import Burden, Focus, Lesion, Measured, Measurement, NotMeasured
 
-__all__ = ["add_up", "count_burden"]
+__all__ = ["add_up", "count_burden", "name_doubts"]
 
 
 def add_up(numbers: Sequence[Measurement], unit: str, what: str, *, shared_sd: float = 0.0) -> Measurement:
-    """Return the sum of measured numbers with its interval.
+    """Return the sum of measured numbers with its interval, which is about what is in the sum.
 
     Errors of single foci are taken as independent; an error that all share (the calibration line) adds up fully.
 
@@ -37,6 +37,39 @@ def add_up(numbers: Sequence[Measurement], unit: str, what: str, *, shared_sd: f
     total = float(values.sum())
     width = float(np.sqrt((own**2).sum() + shared.sum() ** 2))
     return Measured(total, unit, total - width, total + width, what)
+
+
+def name_doubts(lesions: Sequence[Lesion], *, is_contrast: bool) -> tuple[str, ...]:
+    """Return what the total mass may lack or hold wrongly, one sentence each.
+
+    Its interval is about the lesions in it. What was left out, or is no calcium, does not widen it and is told.
+
+    Args:
+        lesions: all lesions.
+        is_contrast: whether contrast medium is in the scan.
+    """
+    out: list[str] = []
+    left_out = [n.mass_mg for n in lesions if n.kind == "indeterminate"]
+    if left_out:
+        together = add_up(left_out, "mg", "")
+        if isinstance(together, Measured):
+            out.append(
+                f"Indeterminate lesions that are not in the total calcium mass: {len(left_out)}, "
+                f"together {together.value:.0f} mg."
+            )
+        else:
+            out.append(f"Indeterminate lesions that are not in the total calcium mass: {len(left_out)}.")
+    if is_contrast:
+        out.append(
+            "The total calcium mass leaves out calcium that is no brighter than the blood of this scan: it was taken "
+            "for vessels."
+        )
+        return tuple(out)
+    unsure = [n for n in lesions if n.kind == "calcification" and n.certainty != "certain"]
+    held = add_up([n.mass_mg for n in unsure], "mg", "")
+    if unsure and isinstance(held, Measured):
+        out.append(f"The total calcium mass holds {held.value:.0f} mg of lesions that are not certain to be calcium.")
+    return tuple(out)
 
 
 def count_burden(

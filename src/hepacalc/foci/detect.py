@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from scipy import ndimage
 from hepacalc.foci.blocks import any_of_blocks, block_max, block_mean, enlarge, spread, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene, bulk
 from hepacalc.geometry import Slices3
+from hepacalc.threads import thread_pool
 
 T = TypeVar("T")
 
@@ -71,7 +71,9 @@ class Candidate:
     at_scan_edge: bool
 
 
-def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = None) -> tuple[Candidate, ...]:
+def detect(
+    scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = None
+) -> tuple[tuple[Candidate, ...], bool]:
     """Return bright candidates in and at the liver, brightest first.
 
     Args:
@@ -80,13 +82,13 @@ def detect(scene: Scene, *, floor_hu: float = 0.0, vessel_hu: float | None = Non
         vessel_hu: brightest blood of an enhanced scan; what is no brighter and long is not followed to its end.
 
     Returns:
-        Candidates with disjoint regions.
+        Candidates with disjoint regions, at most :data:`MOST_CANDIDATES`; whether that left further peaks unlooked at.
     """
     factor = tuple(max(round(DETECTION_STEP_MM / d), 1) for d in scene.spacing_mm)
     step = tuple(d * f for d, f in zip(scene.spacing_mm, factor, strict=True))
     box = _around(scene, factor)
     first = np.array([b.start // f for b, f in zip(box, factor, strict=True)])
-    with ThreadPoolExecutor(1) as pool:
+    with thread_pool(1) as pool:
         # NumPy and SciPy let go of the interpreter: what does not need one another is made at the same time
         beside = pool.submit(lambda: (block_max(scene.hu[box], factor), _Surface(scene)))
         mean = block_mean(scene.hu[box], factor)
@@ -211,7 +213,7 @@ class _Field:
         self.follow_above = -np.inf if vessel_hu is None else vessel_hu + max(40.0, 2.5 * scene.noise_hu)
 
 
-def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]) -> tuple[Candidate, ...]:
+def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]) -> tuple[tuple[Candidate, ...], bool]:
     """Flood each peak down to half its height; a peak inside an earlier region belongs to that one.
 
     The next peak is flooded by a second thread meanwhile; when it turns out to be claimed that is thrown away.
@@ -219,6 +221,7 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
     scene, factor = field.scene, field.factor
     claimed = np.zeros(scene.hu.shape, bool)
     out: list[Candidate] = []
+    is_capped = False
 
     def free() -> Iterator[tuple[tuple[slice, ...], tuple[int, int, int], float, float]]:
         for top, score in zip(tops, scores, strict=True):
@@ -227,18 +230,21 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
             if not claimed[block].any():
                 yield block, _climb(scene, block), float(score), float(field.slow[tuple(top)])
 
-    with ThreadPoolExecutor(2) as pool:
+    with thread_pool(2) as pool:
         for block, peak, score, background, asked in _ahead(
             (*one, pool.submit(_flood, field, one[1], one[3])) for one in free()
         ):
-            if len(out) >= MOST_CANDIDATES:
-                break
+            if claimed[block].any() or claimed[peak]:
+                continue
             found = asked.result()
-            if found is None or claimed[block].any() or claimed[peak]:
+            if found is None:
                 continue
             taken = claimed[found.box] & found.region
             if taken.sum() > 0.5 * found.region.sum():
                 continue
+            is_capped = len(out) >= MOST_CANDIDATES
+            if is_capped:
+                break
             if taken.any():
                 found = replace(found, region=found.region & ~taken)
             claimed[found.box] |= found.region
@@ -257,7 +263,7 @@ def _regions(field: _Field, tops: NDArray[np.intp], scores: NDArray[np.floating]
                     _at_edge(scene, found.box),
                 )
             )
-    return tuple(sorted(out, key=lambda c: -c.peak_hu))
+    return tuple(sorted(out, key=lambda c: -c.peak_hu)), is_capped
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

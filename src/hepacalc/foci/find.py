@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.foci.aperture import measure_signal
-from hepacalc.foci.burden import count_burden
+from hepacalc.foci.burden import count_burden, name_doubts
 from hepacalc.foci.depth import depth_on_body
 from hepacalc.foci.detect import Candidate, detect
 from hepacalc.foci.distinct import distinct
@@ -40,6 +40,7 @@ from hepacalc.records import (
     Surroundings,
     Volume,
 )
+from hepacalc.threads import thread_pool
 
 __all__ = ["FociResult", "find_foci"]
 
@@ -65,6 +66,7 @@ class FociResult:
         parenchyma_hu: robust mean of the liver.
         noise_hu: noise of one voxel in the liver.
         notes: what a reader should know about the search.
+        is_capped: whether the liver holds more bright places than are looked at.
     """
 
     foci: tuple[Focus, ...]
@@ -74,6 +76,7 @@ class FociResult:
     parenchyma_hu: Measurement
     noise_hu: Measurement
     notes: tuple[str, ...]
+    is_capped: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -118,11 +121,12 @@ def find_foci(
         MeasurementError: the liver mask is empty, or a drawn contour lies away from the liver.
     """
     # NumPy and SciPy let go of the interpreter: two cores, two threads
-    with ThreadPoolExecutor(2) as pool:
+    is_capped = False
+    with thread_pool(2) as pool:
         scene = look_at(volume, liver) if scene is None else scene
         blood = _blood(scene, phase, liver_vessel_hu)
         if drawn is None:
-            candidates = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
+            candidates, is_capped = detect(scene, floor_hu=_floor(scene, blood), vessel_hu=blood.brightest_hu)
             # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
             candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
             blood = _raised(scene, blood, candidates)
@@ -141,7 +145,8 @@ def find_foci(
     labels = _labels(scene, volume, [found[k].candidate for k in order])
     in_plane = max(s for axis, s in enumerate(scene.sigma_mm) if axis != scene.slice_axis)
     smallest = smallest_trusted_mm(scene.noise_hu, 2.355 * in_plane)
-    notes = [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
+    notes = [*name_doubts(lesions, is_contrast=blood.is_contrast)]
+    notes += [f"{n} fainter candidates of kind {kind} are not listed" for kind, n in dropped.items()]
     return FociResult(
         tuple(foci),
         tuple(lesions),
@@ -158,6 +163,7 @@ def find_foci(
             scene.noise_hu, "HU", 0.95 * scene.noise_hu, 1.05 * scene.noise_hu, "one voxel against its neighbours"
         ),
         tuple(notes),
+        is_capped,
     )
 
 
@@ -254,17 +260,19 @@ def _measure(
     """Measure one candidate; what is not taken for calcium gets its size and HU only."""
     candidate, window, verdict = item.candidate, item.window, item.verdict
     taken_for = NotMeasured(f"taken for {verdict.kind}, not for calcium")
-    body = None
+    body = shape = None
     pattern: Pattern | NotMeasured = taken_for
     surroundings: Surroundings | NotMeasured = taken_for
     if window is not None and verdict.kind in MASS_KINDS:
         signal = measure_signal(scene, window)
-        measurements, body = measure_focus(
+        measurements, body, shape = measure_focus(
             scene, candidate, window, signal, calibration, is_contrast=blood.is_contrast, agatston=agatston
         )
         start = (window.box[0].start, window.box[1].start, window.box[2].start)
         depth = depth_on_body(scene, body, start)
-        pattern = classify_pattern(body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=1)
+        pattern = classify_pattern(
+            body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=1, shape=shape
+        )
         surroundings = measure_surroundings(scene, window)
     else:
         measurements = measure_roughly(scene, candidate, taken_for)
@@ -287,7 +295,7 @@ def _measure(
         segment=NotMeasured("no segment method was given"),
         surroundings=surroundings,
     )
-    return Draft(focus, window, body)
+    return Draft(focus, window, body, shape)
 
 
 def _centroid(scene: Scene, candidate: Candidate) -> tuple[float, float, float]:

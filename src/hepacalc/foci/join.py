@@ -9,10 +9,11 @@ import numpy as np
 
 from hepacalc.foci.burden import add_up
 from hepacalc.foci.depth import depth_on_body
+from hepacalc.foci.diameters import measure_diameters
 from hepacalc.foci.lesions import Placed, group_foci, placed
 from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.scene import Scene
-from hepacalc.foci.shape import Body, describe_shape, fine_body
+from hepacalc.foci.shape import Body, Shape, describe_shape, fine_body
 from hepacalc.foci.window import Window
 from hepacalc.records import Calibration, Focus, Lesion, Measured, Measurement, NotMeasured, Pattern
 
@@ -29,6 +30,7 @@ class Draft:
     focus: Focus
     window: Window | None
     body: Body | None
+    shape: Shape | None
 
 
 def join_foci(
@@ -47,9 +49,10 @@ def join_foci(
     members: list[int] = []
     bodies: list[Placed] = []
     for k, draft in enumerate(drafts):
-        if draft.focus.kind in LESION_KINDS and draft.window is not None and draft.body is not None:
+        window, body, shape = draft.window, draft.body, draft.shape
+        if draft.focus.kind in LESION_KINDS and window is not None and body is not None and shape is not None:
             members.append(k)
-            bodies.append(_placed(scene, draft.focus, draft.window, draft.body))
+            bodies.append(_placed(scene, draft.focus, window, body, shape))
     groups = [(tuple(members[i] for i in g.members), g.reasons) for g in group_foci(bodies)]
 
     def rank(group: tuple[tuple[int, ...], tuple[str, ...]]) -> tuple[bool, float]:
@@ -68,11 +71,11 @@ def join_foci(
     return [numbered[k] for k in order], lesions, order
 
 
-def _placed(scene: Scene, focus: Focus, window: Window, body: Body) -> Placed:
+def _placed(scene: Scene, focus: Focus, window: Window, body: Body, shape: Shape) -> Placed:
     start = [b.start * d for b, d in zip(window.box, scene.spacing_mm, strict=True)]
     pattern = focus.pattern.dominant if isinstance(focus.pattern, Pattern) else "punctate"
-    size = _value(focus.measurements["diameter_mm"], describe_shape(body).diameter_mm)
-    return placed(body, (start[0], start[1], start[2]), pattern=pattern, size_mm=size, peak_hu=float(window.hu.max()))
+    origin = (start[0], start[1], start[2])
+    return placed(body, origin, pattern=pattern, size_mm=shape.diameter_mm, peak_hu=float(window.hu.max()))
 
 
 def _lesion(
@@ -124,9 +127,7 @@ def _together(scene: Scene, drafts: list[Draft]) -> tuple[Pattern | NotMeasured,
     pattern = classify_pattern(body, depth_mm=depth, thickness_mm=scene.slice_thickness_mm, region_parts=len(windows))
     if any(isinstance(d.focus.measurements["diameter_mm"], NotMeasured) for d in drafts):
         return pattern, NotMeasured("a part of it is cut by the edge of the scan")
-    extent = describe_shape(body).diameter_mm
-    half = 1.645 * 0.35 * float(np.mean(scene.spacing_mm))
-    return pattern, Measured(extent, "mm", max(extent - half, 0.0), extent + half, "extent at half maximum")
+    return pattern, measure_diameters(scene, body, describe_shape(body)).measured()[0]
 
 
 def _mass(focus: Focus) -> float:

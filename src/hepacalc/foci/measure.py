@@ -6,7 +6,10 @@ import numpy as np
 from scipy import ndimage
 
 from hepacalc.foci.aperture import Signal
+from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.detect import Candidate
+from hepacalc.foci.diameters import measure_diameters
+from hepacalc.foci.form import measure_form
 from hepacalc.foci.scene import Scene
 from hepacalc.foci.shape import Body, Shape, describe_shape, fine_body
 from hepacalc.foci.window import Window
@@ -14,9 +17,12 @@ from hepacalc.records import MEASUREMENTS, Calibration, Measured, Measurement, N
 
 __all__ = ["integrated_mass", "measure_focus", "measure_roughly", "measure_surroundings"]
 
+DIAMETERS = ("diameter_mm", "diameter_2_mm", "diameter_3_mm")
 Z90 = 1.645
 FIXED_HU = 130.0
 LARGEST_CLIPPED_SHARE = 0.05
+LEVEL_STEP, LEVEL_SD = 0.1, 0.06
+"""The mean HU is taken this share of the height further in and out; the other is how surely half height is known."""
 
 
 def integrated_mass(signal: Signal, calibration: Calibration) -> Measured:
@@ -51,8 +57,8 @@ def measure_focus(
     *,
     is_contrast: bool,
     agatston: bool = False,
-) -> tuple[dict[str, Measurement], Body]:
-    """Return every measurement of one focus, and its body on a fine grid.
+) -> tuple[dict[str, Measurement], Body, Shape]:
+    """Return every measurement of one focus, its body on a fine grid, and the shape of that.
 
     Args:
         scene: the liver.
@@ -65,17 +71,20 @@ def measure_focus(
     """
     body = fine_body(window.hu - window.background, window.region, scene.spacing_mm)
     shape = describe_shape(body)
-    out = _sizes(scene, window, shape) | _densities(scene, window, signal, calibration) | _form(shape)
+    diameters = measure_diameters(scene, body, shape, signal.extents, signal.solid)
+    out: dict[str, Measurement] = {"volume_mm3": _volume(scene, window, shape)}
+    out |= dict(zip(DIAMETERS, diameters.measured(), strict=True))
+    out |= _densities(scene, window, signal, calibration) | measure_form(scene, body, shape, diameters)
     out["capsule_distance_mm"] = _capsule(candidate)
     out["fixed_130_volume_mm3"] = _fixed_threshold(scene, window, is_contrast)
     out["agatston"] = _agatston(scene, window, is_contrast, agatston)
     if candidate.at_scan_edge:
         reason = NotMeasured("the focus is cut by the edge of the scan")
-        for name in ("volume_mm3", "mass_mg", "total_hu_mm3", "diameter_mm", "diameter_2_mm", "diameter_3_mm"):
+        for name in ("volume_mm3", "mass_mg", "total_hu_mm3", *DIAMETERS):
             out[name] = reason
         for name in ("sphericity", "elongation", "hollowness", "fixed_130_volume_mm3"):
             out[name] = reason
-    return out, body
+    return out, body, shape
 
 
 def measure_roughly(scene: Scene, candidate: Candidate, reason: NotMeasured) -> dict[str, Measurement]:
@@ -105,27 +114,15 @@ def _capsule(candidate: Candidate) -> Measured:
     return Measured(depth, "mm", max(depth - 3.0, 0.0), depth + 3.0, "peak to the surface of the liver mask")
 
 
-def _sizes(scene: Scene, window: Window, shape: Shape) -> dict[str, Measurement]:
-    """Volume at half maximum and three diameters."""
-    wanted = np.asarray(scene.spacing_mm)
-    half = float(np.mean(wanted)) * 0.35
+def _volume(scene: Scene, window: Window, shape: Shape) -> Measured:
+    """Volume at half maximum."""
     noise = scene.noise_hu / max(window.height, 1.0)
     # the surface moves by the noise of the level over the slope of the edge, and by a part of a voxel
-    shift = float(np.hypot(0.12 * float(np.mean(wanted)), 0.35 * noise * max(scene.sigma_mm)))
+    shift = float(np.hypot(0.12 * float(np.mean(scene.spacing_mm)), 0.35 * noise * max(scene.sigma_mm)))
     surface = np.pi ** (1 / 3) * (6 * shape.volume_mm3) ** (2 / 3) / max(shape.sphericity, 0.05)
     sd = shift * surface
     low = max(shape.volume_mm3 - Z90 * sd, 0.0)
-    method = "half maximum"
-    out: dict[str, Measurement] = {
-        "volume_mm3": Measured(shape.volume_mm3, "mm3", low, shape.volume_mm3 + Z90 * sd, method)
-    }
-    for name, value in (
-        ("diameter_mm", shape.diameter_mm),
-        ("diameter_2_mm", shape.diameter_2_mm),
-        ("diameter_3_mm", shape.diameter_3_mm),
-    ):
-        out[name] = Measured(value, "mm", max(value - Z90 * half, 0.0), value + Z90 * half, f"extent at {method}")
-    return out
+    return Measured(shape.volume_mm3, "mm3", low, shape.volume_mm3 + Z90 * sd, "half maximum")
 
 
 def _densities(scene: Scene, window: Window, signal: Signal, calibration: Calibration) -> dict[str, Measurement]:
@@ -133,7 +130,7 @@ def _densities(scene: Scene, window: Window, signal: Signal, calibration: Calibr
     values = window.hu[window.region]
     mm3 = float(window.region.sum()) * scene.voxel_mm3
     background = float(np.median(window.background[window.region]))
-    sd_mean, sd_back = scene.curve.at(mm3), scene.curve.at(8 * mm3 + 200)
+    sd_mean, sd_back = float(np.hypot(scene.curve.at(mm3), _edge_sd(window))), scene.curve.at(8 * mm3 + 200)
     top = float(values.max())
     # the largest of n noisy voxels lies above the truth
     lift = scene.noise_hu * float(np.sqrt(2 * np.log(max(len(values), 2)))) * 0.5
@@ -165,19 +162,16 @@ def _around(value: float, sd: float, unit: str, method: str) -> Measured:
     return Measured(value, unit, value - Z90 * sd, value + Z90 * sd, method)
 
 
-def _form(shape: Shape) -> dict[str, Measurement]:
-    """Pure numbers of the shape; their interval is the rounding of the fine grid."""
-    out: dict[str, Measurement] = {}
-    for name, value, sd in (
-        ("sphericity", shape.sphericity, 0.05),
-        ("elongation", shape.elongation, 0.05),
-        ("hollowness", shape.hollowness, 0.06),
-    ):
-        out[name] = Measured(
-            value, "1", max(value - Z90 * sd, 0.0), min(value + Z90 * sd, 1.0), "shape at half maximum"
-        )
-    out["parts"] = Measured(float(shape.parts), "1", float(shape.parts), float(shape.parts), "connected parts")
-    return out
+def _edge_sd(window: Window) -> float:
+    """Return by how many HU the mean of a focus is uncertain since it is not known where it ends."""
+    part = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in tight_box(window.region))
+    hu = window.hu[part]
+    above = hu - window.background[part]
+    near = ndimage.binary_dilation(window.region[part], np.ones((3, 3, 3)))
+    inner, outer = (hu[near & (above > (0.5 + step) * window.height)] for step in (LEVEL_STEP, -LEVEL_STEP))
+    if not len(inner) or not len(outer):
+        return LEVEL_SD * window.height
+    return LEVEL_SD / (2 * LEVEL_STEP) * abs(float(inner.mean() - outer.mean()))
 
 
 def _fixed_threshold(scene: Scene, window: Window, is_contrast: bool) -> Measurement:

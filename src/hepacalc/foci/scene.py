@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from hepacalc.foci.median import median_filter
 from hepacalc.foci.resolution import in_plane_sigma_mm
 from hepacalc.geometry import Geometry, Reorientation, Slices3
 from hepacalc.records import LiverMask, Volume
+from hepacalc.threads import thread_pool
 
 __all__ = ["NoiseCurve", "Scene", "bulk", "look_at"]
 
@@ -213,7 +213,7 @@ def _noise(
         middle = median_filter(block[::2], (1, 5, 5))
         return compact, (block[::2] - middle)[usable[0][::2]]
 
-    with ThreadPoolExecutor(2) as pool:
+    with thread_pool(2) as pool:
         chosen = points[rng.permutation(len(points))[:blocks]]
         found = [f for f in pool.map(measure, chosen) if f is not None]
     volumes = np.array([float(np.prod(steps) * np.prod(spacing)) for steps in boxes])

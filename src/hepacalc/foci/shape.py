@@ -23,6 +23,7 @@ __all__ = [
     "Shape",
     "describe_shape",
     "directions",
+    "extents",
     "fine_body",
     "hull_volume",
     "outline",
@@ -159,7 +160,8 @@ def describe_shape(body: Body) -> Shape:
     volume = float(body.mask.sum()) * step**3
     corners = outline(body.mask)
     most, least, extent = support(corners, _WAYS)
-    first, second, third = _diameters(corners, most, least, extent, step)
+    grow = 2 * SKIN
+    first, second, third = ((float(e) + grow) * step for e in _extents(corners, most, least, extent)[0])
     hull = hull_volume(np.concatenate([corners[most], corners[least]])) * step**3
     area = _area(body.mask) * step**2
     sphericity = float(np.clip(np.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / area, 0, 1))
@@ -241,16 +243,30 @@ def _height_nearby(soft: F32, inside: Mask, step: float, top: float) -> F32 | fl
     return np.asarray(np.clip(smooth, LOWEST_LOCAL_HEIGHT * top, top), np.float32)
 
 
-def _diameters(
-    points: F64, most: NDArray[np.intp], least: NDArray[np.intp], extent: F64, step: float
-) -> tuple[float, float, float]:
-    """Return the largest Feret diameter and the extents at right angles to it, in mm."""
+def extents(mask: Mask, step_mm: tuple[float, float, float]) -> tuple[F64, F64]:
+    """Return the largest Feret diameter of a mask, the largest extent at right angles to it, and that to both.
+
+    Args:
+        mask: bool ``(z, y, x)``, not empty.
+        step_mm: ``(z, y, x)`` edges of its voxels.
+
+    Returns:
+        Extents ``(3,)`` in mm, as :func:`describe_shape` takes them, and their directions ``(3, 3)``, one a row.
+    """
+    step = np.asarray(step_mm)
+    points = outline(mask) * step
+    most, least, extent = support(points, _WAYS)
+    found, axes = _extents(points, most, least, extent)
+    return found + 2 * SKIN * np.linalg.norm(axes * step, axis=1), axes
+
+
+def _extents(points: F64, most: NDArray[np.intp], least: NDArray[np.intp], extent: F64) -> tuple[F64, F64]:
+    """Return the largest distance between points, the extents at right angles to it, and the three directions."""
     best = int(extent.argmax())
     # the two ends are known now: the line between them is the diameter
     axis = points[most[best]] - points[least[best]]
     length = float(np.linalg.norm(axis))
     axis = axis / length if length > 0 else np.array([1.0, 0, 0])
-    first = max(length, float(extent[best]))
     helper = np.eye(3)[int(np.abs(axis).argmin())]
     side = np.cross(axis, helper)
     side /= np.linalg.norm(side)
@@ -259,10 +275,9 @@ def _diameters(
     fan = np.cos(turn)[:, None] * side + np.sin(turn)[:, None] * other
     across = support(points, fan)[2]
     wide = int(across.argmax())
-    grow = 2 * SKIN
-    second = min(float(across[wide]), first)
-    third = min(float(across[(wide + 30) % 60]), second)
-    return (first + grow) * step, (second + grow) * step, (third + grow) * step
+    narrow = (wide + 30) % 60
+    found = np.array([max(length, float(extent[best])), float(across[wide]), float(across[narrow])])
+    return np.minimum.accumulate(found), np.stack([axis, fan[wide], fan[narrow]])
 
 
 def hull_volume(corners: F64) -> float:

@@ -44,7 +44,7 @@ CORE = 0.06
 ACROSS = 2.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Solid:
     """The ellipsoid that fits a focus.
 
@@ -52,11 +52,15 @@ class Solid:
         total_hu_mm3: its contrast times its volume.
         sd: standard deviation of that from noise, with size, place and background unknown.
         misfit: how much of the focus it does not describe beyond noise: root of the share of squared signal.
+        axes_mm: ``(3,)`` its three axes, longest first, before the scan blurred it.
+        axes_sd_mm: ``(3,)`` standard deviations of these from noise, with all else unknown.
     """
 
     total_hu_mm3: float
     sd: float
     misfit: float
+    axes_mm: F64
+    axes_sd_mm: F64
 
 
 def fit_solid(scene: Scene, window: Window, excess: F32) -> Solid | None:
@@ -152,7 +156,10 @@ class _Problem:
         core = model > CORE * model.max()
         beyond = float((left[core] ** 2).sum()) - 1.1 * float(core.sum()) * self._scene.noise_hu**2
         misfit = float(np.sqrt(max(beyond, 0.0) / float((model[core] ** 2).sum() + 1e-9)))
-        return Solid(float(amount[0]), float(np.sqrt(spread[0, 0])), misfit)
+        axes = 2 * np.linalg.svd(_shears(nearby), compute_uv=False)
+        move = (axes[1:] - axes[0]) / STEP[:, None]
+        axes_sd = np.sqrt(np.einsum("ua,uv,va->a", move, spread[1:, 1:], move))
+        return Solid(float(amount[0]), float(np.sqrt(spread[0, 0])), misfit, axes[0], axes_sd)
 
     def residuals(self, values: F64) -> F64:
         """Return whitened residuals and priors for each row of unknowns."""
@@ -183,10 +190,7 @@ class _Problem:
 
     def _templates(self, values: F64) -> F64:
         """Return blurred ellipsoids of integral 1 at the voxels of the zone, one for each row of unknowns."""
-        shear = np.zeros((len(values), 3, 3))
-        shear[:, range(3), range(3)] = np.exp(values[:, 3:6])
-        shear[:, 1, 0], shear[:, 2, 0], shear[:, 2, 1] = values[:, 6], values[:, 7], values[:, 8]
-        points = values[:, None, :3] + BALL @ shear.transpose(0, 2, 1)
+        points = values[:, None, :3] + BALL @ _shears(values).transpose(0, 2, 1)
         weights = [self._seen(axis, points[:, :, axis], np.exp(values[:, 9])) for axis in range(3)]
         out = np.empty((len(values), int(self._zone.sum())))
         for k in range(len(values)):
@@ -203,6 +207,14 @@ class _Problem:
             return np.asarray((ndtr((away + width / 2) / soft) - ndtr((away - width / 2) / soft)) / width)
         sigma = self._scene.sigma_mm[axis] * blur[:, None, None]
         return np.asarray(np.exp(-0.5 * (away / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)))
+
+
+def _shears(values: F64) -> F64:
+    """Return the matrices ``(rows, 3, 3)`` that turn the unit ball into the ellipsoids of rows of unknowns."""
+    shear = np.zeros((len(values), 3, 3))
+    shear[:, range(3), range(3)] = np.exp(values[:, 3:6])
+    shear[:, 1, 0], shear[:, 2, 0], shear[:, 2, 1] = values[:, 6], values[:, 7], values[:, 8]
+    return shear
 
 
 def _unit(scene: Scene) -> float:

@@ -274,6 +274,11 @@ class FollowUp:
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def tracking(self) -> tuple[dict[int, str], ...]:
+        """Of each earlier exam: focus id -> DICOM Tracking UID."""
+        return tuple(prior.tracking for prior in self.priors)
+
     def to_dict(self) -> dict[str, object]:
         """Return what is told of the exams, for a log; the document is made by ``report/comparison.py``."""
         return {"priors": len(self.priors), "lesions": sum(len(c.lesions) for c in self.comparisons)}
@@ -285,9 +290,11 @@ class StoredComparisons:
 
     Args:
         comparisons: of the current exam with each earlier one, the latest first.
+        tracking: of each earlier exam: focus id -> DICOM Tracking UID, of the foci that are seen in both.
     """
 
     comparisons: tuple[Comparison, ...]
+    tracking: tuple[dict[int, str], ...]
 
     def to_dict(self) -> dict[str, object]:
         """Return what is told of the exams, for a log."""

@@ -7,8 +7,7 @@ at 4 mm, ``(clip(HU, -200, 300) + 200) / 250``; output one logit per voxel).
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -35,6 +34,7 @@ from hepacalc.liver.trust import (
     voxel_probability,
 )
 from hepacalc.records import LiverMask, LiverProbability, Volume
+from hepacalc.threads import thread_count, thread_pool
 
 __all__ = ["EmbeddedSegmenter"]
 
@@ -63,11 +63,11 @@ class EmbeddedSegmenter:
     """Finds the liver with the network that is part of the package.
 
     Args:
-        threads: threads for the network.
+        threads: threads for the network; see :mod:`hepacalc.threads`.
         weights: another network with the same input and output, as ``training/`` makes them; None: the package's own.
     """
 
-    threads: int = 2
+    threads: int = field(default_factory=thread_count)
     weights: Path | None = None
     name: str = "embedded"
     version: str = "2"
@@ -93,7 +93,7 @@ class EmbeddedSegmenter:
         probability = _probability(seen, self.threads, self.weights)
         start = main_part(probability > 0.5, COARSE_MM)
         tell("drawing its contour", 0.5)
-        with ThreadPoolExecutor(1) as pool:
+        with thread_pool(1) as pool:
             # the contour is drawn while the network looks a second time; a liver on the left is drawn anew
             witness = pool.submit(self._witness, seen, probability, start)
             drawn = _drawn(hu, spacing, coarse_grid, start, probability) if _is_sized_like_one(start) else None

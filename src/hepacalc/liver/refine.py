@@ -10,7 +10,6 @@ Reference: Grady 2005, Multilabel random walker image segmentation using prior m
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from scipy.special import expit
 from hepacalc.foci.blocks import distance_within
 from hepacalc.foci.median import median_filter
 from hepacalc.liver.walker import random_walker
+from hepacalc.threads import thread_pool
 
 __all__ = ["Refined", "largest_component", "main_part", "refine", "robust_mean_sd"]
 
@@ -82,7 +82,7 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
         return Refined(start, True, 1.0, 0.0)
     dense, alone = _embedded_dense(hu, start, step_mm)
     start = _filled(start | dense)
-    with ThreadPoolExecutor(2) as pool:
+    with thread_pool(1) as pool:
         # SciPy lets go of the interpreter: the second core smooths while the first measures distances
         smoothed = pool.submit(median_filter, np.clip(hu, *RANGE_HU).astype(np.int16), (3, 3, 3))
         inside = _depth_inside(start, DEEP_MM / step_mm)

@@ -8,7 +8,6 @@ rolled off by the kernel (Boedeker et al. 2007, Phys Med Biol 52:4027), correlat
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +19,7 @@ from hepacalc.geometry import Geometry
 from hepacalc.phantom.fields import Brush, Field
 from hepacalc.phantom.organs import Layer
 from hepacalc.phantom.shapes import Occupancy, deposit
+from hepacalc.threads import thread_pool
 
 __all__ = [
     "KERNELS",
@@ -146,7 +146,7 @@ def render_anatomy(
         out[k] = ndimage.gaussian_filter(total, (sy / dy, sx / dx), truncate=3.5)
 
     # slices know nothing of each other: two threads draw them
-    with ThreadPoolExecutor(2) as pool:
+    with thread_pool(2) as pool:
         for _ in pool.map(draw, range(shape[0])):
             pass
     return out

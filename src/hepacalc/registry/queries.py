@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, overload
 
-from sqlalchemy import Connection, String, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Select, String, cast, func, select
 
 from hepacalc.errors import NotInRegistry
 from hepacalc.followup.schedule import Schedule, Step, Timing, Windows, timing
@@ -146,9 +146,10 @@ def due_rows(
     """
     timing("1900-01-01", "1900-01-01", today, windows)
     step, patient = t.step.c, t.patient.c
+    # on SQLite keys are read apart: in the order of patients, so that their pages come from the disk in a row
+    is_joined = most is not None or connection.dialect.name == "postgresql"
     columns = (
-        patient.key,
-        # as text: the driver of PostgreSQL is slow with dates
+        patient.key if is_joined else step.patient,
         cast(step.first_day, String),
         cast(step.last_day, String),
         step.rule,
@@ -157,23 +158,37 @@ def due_rows(
         step.number,
         step.wording,
     )
-    joined = (
-        select(*columns).select_from(t.step.join(t.patient, step.patient == patient.id)).where(step.state == "open")
-    )
+    source = t.step.join(t.patient, step.patient == patient.id) if is_joined else t.step
+    is_asked: ColumnElement[bool] = step.state == "open"
     if key is not None:
-        joined = joined.where(step.patient == find_patient(connection, key, required=True))
+        is_asked &= step.patient == find_patient(connection, key, required=True)
     until = date.fromisoformat(today) + timedelta(days=windows.soon_days)
-    dated = joined.where(step.first_day <= until).order_by(step.last_day, step.first_day, step.plan, step.number)
-    undated = joined.where(step.first_day.is_(None)).order_by(step.plan, step.number)
+    dated, undated = (step.last_day, step.first_day, step.plan, step.number), (step.plan, step.number)
     # many steps share a window
     known: dict[tuple[str | None, str | None], Timing] = {}
     count = 0
-    for query in (dated, undated):
-        rows = connection.execute(query if most is None else query.limit(most - count)).all()
+    for is_wanted, order in (
+        (is_asked & (step.first_day <= until), dated),
+        (is_asked & step.last_day.is_(None), undated),
+    ):
+        query = select(*columns).select_from(source).where(is_wanted).order_by(*order)
+        rows = _rows(connection, query if most is None else query.limit(most - count))
+        keys: dict[int, str] = {}
+        if not is_joined:
+            of = select(patient.id, patient.key).where(patient.id.in_(select(step.patient).where(is_wanted)))
+            keys = dict(tuple(row) for row in connection.execute(of).all())
         for owner, first, last, *rest in rows:
             stands = known.get((first, last)) or known.setdefault((first, last), timing(first, last, today, windows))
-            yield DueRow(owner, stands, first, last, *rest)
+            yield DueRow(owner if is_joined else keys[owner], stands, first, last, *rest)
         count += len(rows)
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Sequence[Sequence[Any]]:
+    """Return all rows; from PostgreSQL as one value, since its driver is slow by the row."""
+    if connection.dialect.name != "postgresql":
+        return connection.execute(query).all()
+    held = query.subquery()
+    return connection.execute(select(func.json_agg(func.json_build_array(*held.c)))).scalar() or ()
 
 
 def due_counts(connection: Connection, today: str, windows: Windows) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CHECK_NAMES", "COHORT_PHRASES", "COHORT_WORDS", "FAILURE_CLASSES"]
+__all__ = ["CHECK_NAMES", "COHORT_PHRASES", "COHORT_WORDS", "FAILURE_ADVICE", "FAILURE_CLASSES"]
 
 FAILURE_CLASSES: dict[str, str] = {
     "IN": "input cannot be used",
@@ -23,6 +23,39 @@ FAILURE_CLASSES: dict[str, str] = {
     "": "other",
 }
 """Words for an error code, or for the letters before its dash."""
+
+FAILURE_ADVICE: dict[str, str] = {
+    "IN-01": "Check that every file of the study is there and may be read.",
+    "IN-02": "Give a folder or zip of DICOM CT files, an enhanced multi-frame CT file, or a NIfTI file.",
+    "IN-03": "Give the CT of this patient, or take the study out.",
+    "IN-04": "Check the series in the manifest.",
+    "IN-05": "Send the original axial images of the abdomen, with position, orientation and pixel spacing.",
+    "IN-06": "Copy or export the files again; they are damaged or end early.",
+    "IN-07": "Unpack the archive yourself and give the folder.",
+    "IN-08": "Export the scan again in HU, without NaN; or name another series in the manifest.",
+    "IN-09": "Correct the row of this study in the table of patients.",
+    "IN-14": "Sort them into one folder a study, or name the studies in a manifest.",
+    "GEO-01": "Send the whole series.",
+    "GEO-02": "Send the series again from the scanner or the archive, one reconstruction or phase at a time.",
+    "GEO-03": "Send the missing slices again, or measure the largest block without gaps with --allow-gaps.",
+    "GEO-04": "Give the mask that was made on this series.",
+    "LIV-01": "Send a scan of the upper abdomen, or name a liver mask in the manifest.",
+    "LIV-02": "Check the liver mask that the manifest names.",
+    "LIV-03": "Check --segmenter and its weights; the embedded one needs none.",
+    "MEA-01": "Look at the study by itself with hepacalc assess.",
+    "MEA-02": "Correct the calibration file.",
+    "KNO-02": "Correct the site's own knowledge file; hepacalc knowledge check shows what is wrong.",
+    "OUT-01": "Check space and rights where the results are written.",
+    "DEP-01": "Install what is missing on every machine; hepacalc assess of one study names it.",
+    "RUN-01": "Give more memory with --memory-limit, or run fewer workers at the same time.",
+    "RUN-02": "Give more time with --time-limit.",
+    "RUN-03": "Look at the study by itself with hepacalc assess, and at the machine for a lack of memory.",
+    "RUN-04": "Please report it; hepacalc assess --debug STUDY shows where it happened.",
+    "SRV-04": "Fetch one series of the study and not all: name it in the manifest.",
+    "SRV-07": "Run the cohort again when the DICOMweb server is back.",
+    "SRV-10": "Check what the DICOMweb server answers, and the rights of the account.",
+}
+"""What to do about an error of a study, by its code: one sentence for all studies that failed of it."""
 
 CHECK_NAMES: dict[str, str] = {
     "QC-MOD": "modality",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_PHRASES, COHORT_WORDS, FAILURE_CLASSES
+from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_PHRASES, COHORT_WORDS, FAILURE_ADVICE, FAILURE_CLASSES
 from hepacalc.report.comparison_phrases import COMPARISON_PHRASES, STATUS_NAMES
 from hepacalc.report.marks import MARKS
 from hepacalc.report.reason_phrases import (
@@ -308,6 +308,7 @@ TABLES: dict[str, dict[str, str]] = {
     "status-short": SHORT_STATUSES,
     "change-name": STATUS_NAMES,
     "failure-class": FAILURE_CLASSES,
+    "failure-todo": FAILURE_ADVICE,
     "check-name": CHECK_NAMES,
     "cohort-word": COHORT_WORDS,
     "strength": {f"{least:g}": word for least, word in STRENGTHS},

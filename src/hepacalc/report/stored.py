@@ -13,10 +13,9 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from jsonschema import Draft202012Validator
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -30,6 +29,9 @@ from hepacalc.report.schema import SCHEMA_VERSION, document, load_schema
 from hepacalc.study.nifti import guess_slice_axis, read_nifti_labels
 from hepacalc.study.slices import shown_uid
 from hepacalc.study.tilt import labels_from_source
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 __all__ = [
     "UnreadVolume", "assessment_of", "comparisons_from", "read_document", "read_stored", "reasoning_from",
@@ -190,14 +192,16 @@ def reasoning_from(plain: dict[str, Any]) -> Reasoning:
 
 def comparisons_from(doc: dict[str, Any]) -> StoredComparisons:
     """Return the comparisons of a ``comparison.json`` that this version wrote."""
-    found = []
+    found, tracking = [], []
     for one in doc["comparisons"]:
+        pairs = [pair for change in one["lesions"] for pair in change["foci"]]
+        tracking.append({pair["prior"]: pair["tracking_uid"] for pair in pairs if pair["tracking_uid"]})
         lesions = [
             {**change, "foci": [[pair["prior"], pair["current"]] for pair in change["foci"]]}
             for change in one["lesions"]
         ]
         found.append(_decode(Comparison, {**one, "current": doc["current"], "lesions": lesions}))
-    return StoredComparisons(tuple(found))
+    return StoredComparisons(tuple(found), tuple(tracking))
 
 
 def with_scan(assessment: Assessment, volume: Volume, key: bytes | None = None) -> Assessment:
@@ -301,6 +305,9 @@ def _whole(text: str) -> int:
 
 @cache
 def _validator() -> Draft202012Validator:
+    # half of the start of a process that reads no stored assessment would be this import
+    from jsonschema import Draft202012Validator
+
     return Draft202012Validator(load_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "identity_of",
     "need",
     "note",
+    "note_look",
     "optional_identity",
     "own",
     "site_of",
@@ -126,6 +127,13 @@ def note(
         object_id=object_id if _ID.fullmatch(object_id) else "", outcome=outcome,
         address=address_of(request), request_id=getattr(request.state, "request_id", ""), within=within,
     )  # fmt: skip
+
+
+def note_look(request: Request, action: str, study_id: str) -> None:
+    """Write that somebody looks at a study, by what is asked for slice by slice: a line in ``audit.SEEN_S``."""
+    seen: audit.Seen = request.app.state.seen
+    if seen.is_new(identity_of(request).user_id, address_of(request), action, study_id):
+        note(request, action, study_id)
 
 
 def own(who: Identity) -> ColumnElement[bool]:

@@ -11,7 +11,8 @@ from starlette.responses import HTMLResponse, Response
 from hepacalc.consult import consult, weigh
 from hepacalc.patient.read import patient_from_data
 from hepacalc.reason.records import as_plain
-from hepacalc.server.access import need
+from hepacalc.records import Assessment
+from hepacalc.server.access import assessment_of, need, note_look
 from hepacalc.server.accounts import Identity
 from hepacalc.server.days import today
 from hepacalc.server.stored import compared_record_of, knowledge_of
@@ -47,15 +48,23 @@ def differential_page(request: Request, who: Reader, asked: Question) -> Respons
 def consultation(request: Request, who: Reader, asked: Question) -> dict[str, Any]:
     """The whole answer: causes, red flags, plan with dates, next tests, questions, sources."""
     told = patient_from_data(asked.facts, today=today())
-    scan = compared_record_of(request, who, asked.assessment_id) if asked.assessment_id else None
+    scan = _scan(request, who, asked)
     answer: dict[str, Any] = consult(told, knowledge_of(request), today=today(), assessment=scan).to_dict()
     return answer
 
 
 def _weighed(request: Request, who: Identity, asked: Question) -> Any:
     told = patient_from_data(asked.facts, today=today())
-    scan = compared_record_of(request, who, asked.assessment_id) if asked.assessment_id else None
-    return weigh(told, knowledge_of(request), today=today(), assessment=scan)
+    return weigh(told, knowledge_of(request), today=today(), assessment=_scan(request, who, asked))
+
+
+def _scan(request: Request, who: Identity, asked: Question) -> Assessment | None:
+    """Return the assessment that a question is about; None for facts alone."""
+    if asked.assessment_id is None:
+        return None
+    row, _ = assessment_of(request, who, asked.assessment_id)
+    note_look(request, "differential", row["study_id"])
+    return compared_record_of(request, who, asked.assessment_id)
 
 
 def _plain(reasoning: Any) -> dict[str, Any]:

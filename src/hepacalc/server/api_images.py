@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from hepacalc.geometry import Geometry
-from hepacalc.server.access import assessment_of, need, note, site_of
+from hepacalc.server.access import assessment_of, need, note, note_look, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import now, writing
 from hepacalc.server.faults import NotThere, Unavailable
@@ -52,6 +52,7 @@ def get_view(request: Request, who: Reader, assessment_id: str) -> Response:
 def get_scan(request: Request, who: Reader, assessment_id: str, plane: Plane, index: int) -> Response:
     """One slice in HU: int16, little endian, rows from head or front, columns from the patient's right."""
     row, _ = assessment_of(request, who, assessment_id)
+    note_look(request, "scan.view", row["study_id"])
     return _slice(_arrays(request, row)[0], plane, index)
 
 
@@ -59,6 +60,7 @@ def get_scan(request: Request, who: Reader, assessment_id: str, plane: Plane, in
 def get_labels(request: Request, who: Reader, assessment_id: str, plane: Plane, index: int) -> Response:
     """One slice of masks: uint16, little endian; bit 15 is liver, the other bits are the id of a focus."""
     row, _ = assessment_of(request, who, assessment_id)
+    note_look(request, "scan.view", row["study_id"])
     return _slice(_arrays(request, row)[1], plane, index)
 
 
@@ -66,8 +68,7 @@ def get_labels(request: Request, who: Reader, assessment_id: str, plane: Plane, 
 def get_volume(request: Request, who: Reader, assessment_id: str, name: VolumeName) -> Response:
     """Liver, foci and 3 cm around them as NIfTI, all three on one grid: HU, mask of the liver, ids of the foci."""
     row, folder = assessment_of(request, who, assessment_id)
-    if name == "scan.nii":
-        note(request, "scan.view", row["study_id"])
+    note_look(request, "scan.volume", row["study_id"])
     scan, labels = map(_array, _arrays(request, row))
     told = read_json(folder / "view.json")
     box = _box(_arrays(request, row)[1], tuple(told["spacing_mm"]))

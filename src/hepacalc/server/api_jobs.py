@@ -17,7 +17,7 @@ from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
 from hepacalc.server.faults import NotThere
 from hepacalc.server.tables import jobs, studies, uploads
-from hepacalc.server.worklist import page_of, progress_of
+from hepacalc.server.worklist import page_of, progress_of, waits_of
 
 __all__ = ["router"]
 
@@ -63,8 +63,13 @@ def worklist_events(request: Request, who: Reader) -> StreamingResponse:
     def look() -> list[dict[str, Any]]:
         with reading(site_of(request).engine) as connection:
             rows, _ = page_of(connection, who, limit=50)
-            doing = progress_of(connection, [row["id"] for row in rows])
-        return [{"id": r["id"], "state": r["state"], "updated": r["updated"], "job": doing.get(r["id"])} for r in rows]
+            ids = [row["id"] for row in rows]
+            doing, waits = progress_of(connection, ids), waits_of(connection, ids)
+        return [
+            {**{name: row[name] for name in ("id", "state", "updated")}, "job": doing.get(row["id"]),
+             "waits": waits.get(row["id"], [])}
+            for row in rows
+        ]  # fmt: skip
 
     async def changes() -> AsyncIterator[str]:
         last = ""

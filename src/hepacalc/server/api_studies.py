@@ -28,7 +28,7 @@ from hepacalc.server.receive import earlier_upload, receive
 from hepacalc.server.tables import assessments, comparison_priors, comparisons, decisions, facts, jobs, studies, uploads
 from hepacalc.server.uploading import take_body
 from hepacalc.server.work.storing import latest_facts
-from hepacalc.server.worklist import WEIGHING_KINDS, page_of, progress_of, shown
+from hepacalc.server.worklist import WEIGHING_KINDS, page_of, progress_of, shown, waits_of
 
 __all__ = ["router"]
 
@@ -108,9 +108,13 @@ def list_studies(
     """One page of the worklist, newest first (with ``due_by``: earliest due first)."""
     with reading(site_of(request).engine) as connection:
         rows, more = page_of(connection, who, search=search, state=state, due_by=due_by, after=after, limit=limit)
-        doing = progress_of(connection, [row["id"] for row in rows])
+        ids = [row["id"] for row in rows]
+        doing, waits = progress_of(connection, ids), waits_of(connection, ids)
     note(request, "worklist")
-    return {"studies": [{**row, "job": doing.get(row["id"])} for row in rows], "next": more}
+    return {
+        "studies": [{**row, "job": doing.get(row["id"]), "waits": waits.get(row["id"], [])} for row in rows],
+        "next": more,
+    }
 
 
 @router.post("/studies", status_code=201)

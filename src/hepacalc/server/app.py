@@ -35,6 +35,7 @@ from hepacalc.server import (
     pages_sign_in,
     pages_space,
 )
+from hepacalc.server.audit import Seen
 from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere, ServerError
 from hepacalc.server.media import CrossOrigin
 from hepacalc.server.metrics import Metrics
@@ -102,6 +103,7 @@ def make_app(site: Site) -> FastAPI:
         redoc_url=None, telemetry=NO_TELEMETRY,
     )  # fmt: skip
     app.state.site = site
+    app.state.seen = Seen()
     app.state.metrics = Metrics(site.engine, site.settings)
     _include(app)
     app.add_api_route("/static/{name}.css", _report_style, include_in_schema=False)

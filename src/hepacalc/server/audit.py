@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from sqlalchemy import Connection, Engine, insert
@@ -10,8 +13,11 @@ from sqlalchemy import Connection, Engine, insert
 from hepacalc.server.database import now, writing
 from hepacalc.server.tables import audit
 
-__all__ = ["note"]
+__all__ = ["SEEN_S", "Seen", "note"]
 
+SEEN_S = 300.0
+"""So long one line says that somebody looks at a study: not one for each of a thousand slices."""
+_MOST_SEEN = 10_000
 _LOG = logging.getLogger("hepacalc.server.audit")
 
 
@@ -36,3 +42,25 @@ def note(
     with writing(engine) if within is None else nullcontext(within) as connection:
         connection.execute(insert(audit).values(at=now(), **line))
     _LOG.info("audit", extra={name: value for name, value in line.items() if value})
+
+
+class Seen:
+    """Looks at studies that were noted lately. Of one process: after a restart a look is noted once more.
+
+    Args:
+        clock: seconds, of any beginning.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._last, self._lock = clock, dict[tuple[str, ...], float](), threading.Lock()
+
+    def is_new(self, *look: str) -> bool:
+        """Whether a look (who, from where, how, at what) is to be noted: the first, and one in :data:`SEEN_S`."""
+        moment = self._clock()
+        with self._lock:
+            if moment - self._last.get(look, -SEEN_S) < SEEN_S:
+                return False
+            if len(self._last) >= _MOST_SEEN:
+                self._last.clear()
+            self._last[look] = moment
+            return True

@@ -13,7 +13,7 @@ from hepacalc.report.marks import mark
 from hepacalc.report.sentences import say
 from hepacalc.report.tables import Cell, cell
 from hepacalc.server.stored import read_json
-from hepacalc.server.work.comparing import LINK
+from hepacalc.server.work.earlier import LINK
 
 __all__ = ["ChangeRow", "PriorView", "priors_shown"]
 

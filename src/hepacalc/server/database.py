@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 from hepacalc.errors import UsageError
 from hepacalc.server.faults import Unavailable
@@ -22,6 +23,8 @@ UPGRADES = {1: "ALTER TABLE jobs ADD COLUMN trace VARCHAR(55)"}
 """What makes a database of each earlier version one of the next."""
 BUSY_S = 20.0
 """How long a writer waits for another one on SQLite."""
+_AWAY = ("08", "53", "57")
+"""Classes of SQLSTATE: connection exception, insufficient resources, operator intervention (PostgreSQL, appendix A)."""
 
 
 def new_id() -> str:
@@ -125,7 +128,22 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def _told() -> Iterator[None]:
     try:
         yield
-    except OperationalError as fault:
+    except DBAPIError as fault:
+        if not _is_away(fault):
+            raise
         raise Unavailable(
             "the database cannot be used just now.", hint="Try again; `hepacalc doctor` says what is wrong."
         ) from fault
+
+
+def _is_away(fault: DBAPIError) -> bool:
+    """Whether the database is away, stopping, starting, full or busy, rather than asked something wrong.
+
+    Drivers differ: pg8000 calls a lost connection an InterfaceError, and what the server itself says a DatabaseError.
+    """
+    if isinstance(fault, OperationalError) or fault.connection_invalidated:
+        return True
+    told = fault.orig.args[0] if fault.orig is not None and fault.orig.args else None
+    if isinstance(told, dict):
+        return str(told.get("C", ""))[:2] in _AWAY
+    return isinstance(fault, InterfaceError) and not isinstance(fault.orig, sqlite3.Error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from hepacalc.server import dicom_reading as reading_files
-from hepacalc.server.access import need, note, own, site_of
+from hepacalc.server.access import need, note, note_look, own, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
 from hepacalc.server.dicom_reading import NATIVE, Readers
@@ -35,7 +34,6 @@ MOST_MATCHES, USUAL_MATCHES = 5000, 500
 MOST_FRAMES, MOST_PARTS = 500, 5000
 _CHUNK = 2**20
 _METADATA_STEP = 40
-_SEEN_S = 300.0
 UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -158,19 +156,8 @@ def _held(request: Request, who: Identity, study: str, series: str = "", instanc
             )
     if not found:
         raise NotThere("there is no such object.", hint="Search for it.")
-    _saw(request, who, found[0].study_id)
+    note_look(request, "dicomweb.view", found[0].study_id)
     return found
-
-
-def _saw(request: Request, who: Identity, study_id: str) -> None:
-    """Note who saw a study: once in a while, not for each of a thousand frames."""
-    seen: dict[tuple[str, str], float] = request.app.state.__dict__.setdefault("dicomweb_seen", {})
-    moment = time.monotonic()
-    if moment - seen.get((who.user_id, study_id), -_SEEN_S) >= _SEEN_S:
-        if len(seen) > 10_000:
-            seen.clear()
-        seen[(who.user_id, study_id)] = moment
-        note(request, "dicomweb.view", study_id)
 
 
 def _path(request: Request, one: Held) -> Path:

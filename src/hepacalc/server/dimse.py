@@ -79,8 +79,7 @@ class _Service:
         asked: Any = event.assoc.requestor.primitive
         message_is_handled(event.assoc)
         peer = self.node.peer(str(asked.calling_ae_title).strip())
-        where: Any = event.assoc.requestor.address_info
-        address = str(where.address)
+        address = _address(event)
         if peer is None or not peer.comes_from(address):
             self._refused(address, "calling AE title", 0x03, event)
         elif str(asked.called_ae_title).strip() != self.node.ae_title:
@@ -151,7 +150,7 @@ class _Service:
             _LOG.warning("query failed", extra={"code": error.code})
             yield _UNABLE, None
             return
-        self._note("dicom.find", peer)
+        self._note("dicom.find", f"{peer.ae_title}, {_address(event)}")
         for row in rows:
             if event.is_cancelled:
                 yield _CANCEL, None
@@ -177,7 +176,9 @@ class _Service:
             told["tls_args"] = (self.node.client_tls(), target.address)
         yield target.address, target.port, told
         yield len(found)
-        self._note("dicom.move", peer)
+        for study_id in dict.fromkeys(one.study_id for one in found):
+            who = f"{peer.ae_title} to {target.ae_title}, {_address(event)}"
+            self._note("dicom.move", who, study_id)
         for one in found:
             if event.is_cancelled:
                 yield _CANCEL, None
@@ -207,11 +208,16 @@ class _Service:
                 found = [one for one in found if getattr(one, attribute) in uids.split("\\")]
         return found
 
-    def _note(self, action: str, peer: Peer) -> None:
+    def _note(self, action: str, who: str, study_id: str = "") -> None:
         try:
-            audit.note(self.site.engine, action, user_id=None, object_id=peer.ae_title, address=peer.address)
+            audit.note(self.site.engine, action, user_id=None, object_id=study_id, address=who)
         except Unavailable as error:
             _LOG.warning("audit failed", extra={"code": error.code})
+
+
+def _address(event: evt.Event) -> str:
+    found: Any = event.assoc.requestor.address_info
+    return str(found.address)
 
 
 def _of(peer: Peer) -> ColumnElement[bool]:

@@ -19,7 +19,10 @@ PRIORITY = 5
 """Of sending and asking: they take a moment, and do not wait behind scans that take minutes."""
 
 
-def queue_sends(connection: Connection, settings: Settings, study_id: str, assessment_id: str, kind: str) -> list[str]:
+def queue_sends(
+    connection: Connection, settings: Settings, study_id: str, assessment_id: str, kind: str, *,
+    is_tracked: bool = False,
+) -> list[str]:  # fmt: skip
     """Queue the sending of an assessment's objects to where the site says; return the ids of the jobs.
 
     Args:
@@ -28,8 +31,9 @@ def queue_sends(connection: Connection, settings: Settings, study_id: str, asses
         study_id: our own id of the study.
         assessment_id: whose objects are sent.
         kind: of job that made it: what a person corrects is sent when he has stopped correcting.
+        is_tracked: whether foci carry other Tracking UIDs than before.
     """
-    if kind == "weigh":
+    if kind == "weigh" and not is_tracked:
         return []  # the objects hold what was measured, which is as it was
     node = read_node(settings)
     wanted = select(instances.c.sop_uid).where(

@@ -29,7 +29,7 @@ from hepacalc.server.stored import knowledge_of, reasoning_of, record_of
 from hepacalc.server.tables import assessments, audit, studies, uploads, users
 from hepacalc.server.web import language_of, render
 from hepacalc.server.work.storing import latest_facts
-from hepacalc.server.worklist import STATES, WEIGHING_KINDS, count_of, page_of, progress_of, shown
+from hepacalc.server.worklist import STATES, WEIGHING_KINDS, count_of, page_of, progress_of, shown, waits_of
 
 __all__ = ["router"]
 
@@ -51,7 +51,8 @@ def worklist(
     due_by = (today() + timedelta(days=DUE_DAYS)).isoformat() if due else ""
     with reading(site_of(request).engine) as connection:
         rows, more = page_of(connection, who, search=search, state=state, due_by=due_by, after=after)
-        doing = progress_of(connection, [row["id"] for row in rows])
+        ids = [row["id"] for row in rows]
+        doing, waits = progress_of(connection, ids), waits_of(connection, ids)
         lost = connection.execute(
             select(uploads.c.id, uploads.c.error_code, uploads.c.error, uploads.c.created)
             .where(uploads.c.state == "failed", uploads.c.team == who.team)
@@ -63,7 +64,7 @@ def worklist(
     lines = due_lines(site_of(request), teams_of(site_of(request), who), today(), most=MOST_DUE) if is_plain else []
     return render(
         request, "worklist.html.j2", lines=lines[: MOST_DUE - 1], more_due=len(lines) == MOST_DUE,
-        counts_due=counted(lines), rows=rows, more=more, doing=doing, search=search, state=state, due=due,
+        counts_due=counted(lines), rows=rows, more=more, doing=doing, waits=waits, search=search, state=state, due=due,
         states=STATES, lost=lost, after=after, today=today().isoformat(), counts=counts,
     )  # fmt: skip
 
@@ -80,7 +81,7 @@ def study_page(
             .where(assessments.c.study_id == study_id).order_by(assessments.c.revision.desc())
         ).mappings().all()  # fmt: skip
         told, version = latest_facts(connection, study_id, row), facts_version(connection, study_id)
-        doing = progress_of(connection, [study_id]).get(study_id)
+        doing, waits = progress_of(connection, [study_id]).get(study_id), waits_of(connection, [study_id])
         weighing = progress_of(connection, [study_id], WEIGHING_KINDS).get(study_id)
         others = connection.execute(
             select(studies.c.id, studies.c.study_date, studies.c.description, studies.c.headline, studies.c.state)
@@ -99,7 +100,7 @@ def study_page(
     return render(
         request, "study.html.j2", comparison_id=comparison_id, priors=priors, study=shown(row), made=made,
         chosen=chosen, job=doing, others=others, foci=foci, has_niivue=has_niivue(), reasoning=reasoning,
-        weighing=weighing,
+        weighing=weighing, waits=waits.get(study_id, []),
         day=today().isoformat(),
         files=_files(request, row, chosen), decided=latest_decisions(request, study_id), facts=told, version=version,
         form=form_of(knowledge_of(request)), is_newest=chosen is None or chosen["id"] == row["assessment_id"],

@@ -112,6 +112,7 @@ _COMMON: dict[str, tuple[str, str]] = {
     "disabled": ("Shut out", "已停用"),
     "audit": ("Audit log", "审计日志"),
     "audit.who": ("Who", "用户"),
+    "audit.where": ("From where", "来源"),
     "audit.what": ("What", "操作"),
     "audit.when": ("When", "时间"),
     "audit.object": ("Object", "对象"),

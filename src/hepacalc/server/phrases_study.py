@@ -175,6 +175,8 @@ STUDY: dict[str, tuple[str, str]] = {
     "older-revision": ("This is an older revision.", "这是较早的版本。"),
     "to-newest": ("To the newest", "转到最新版本"),
     "others": ("Other studies of this patient", "该患者的其他检查"),
+    "waits": ("Interrupted; tried again by itself", "已中断，将自动重试"),
+    "waits.send": ("Results not sent yet; tried again by itself", "结果尚未送出，将自动重试"),
     "progress": ("Progress", "进度"),
     "again": ("Assess again", "重新评估"),
     "again.gaps": ("Measure the largest regular block", "测量最大的规则层块"),

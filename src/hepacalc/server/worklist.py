@@ -12,7 +12,7 @@ from hepacalc.server.faults import InvalidRequest
 from hepacalc.server.filing import words_of
 from hepacalc.server.tables import jobs, studies, terms
 
-__all__ = ["MOST", "STATES", "page_of", "progress_of", "shown"]
+__all__ = ["MOST", "STATES", "page_of", "progress_of", "shown", "waits_of"]
 
 MOST = 200
 """Studies on one page."""
@@ -119,6 +119,22 @@ def progress_of(
         .order_by(jobs.c.created)
     ).mappings()
     return {str(row["study_id"]): dict(row) for row in rows}
+
+
+def waits_of(connection: Connection, study_ids: list[str]) -> dict[str, list[dict[str, str]]]:
+    """Return for each study what waits to be tried again by itself, with the code of why: a partner, disk or database
+    that was away. ``send`` is the sending of results.
+    """
+    rows = connection.execute(
+        select(jobs.c.study_id, jobs.c.kind, jobs.c.error_code).distinct()
+        .where(jobs.c.study_id.in_(study_ids), jobs.c.state == "queued", jobs.c.error_code != "",
+               jobs.c.kind.in_((*SHOWN_KINDS, "send")))
+        .order_by(jobs.c.kind, jobs.c.error_code)
+    )  # fmt: skip
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        found.setdefault(str(row.study_id), []).append({"kind": row.kind, "code": row.error_code})
+    return found
 
 
 def count_of(connection: Connection, who: Identity) -> dict[str, int]:

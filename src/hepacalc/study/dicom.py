@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from hepacalc.study.slices import Slice
 from hepacalc.study.stack import MIN_SLICES, Stack, build_stack, largest_block, order_slices
 from hepacalc.study.tags import UNDEFINED
 from hepacalc.study.tilt import straighten
+from hepacalc.threads import thread_pool
 
 __all__ = ["load_series"]
 
@@ -115,7 +115,7 @@ def _read_as(
             raise _Unreadable(one, error) from error
         return to_hu(stored, one, plane)
 
-    with PixelReader() as reader, ThreadPoolExecutor(WORKERS if is_compressed else 1) as threads:
+    with PixelReader() as reader, thread_pool(WORKERS if is_compressed else 1) as threads:
         if is_compressed:
             reader.start_helpers()
         padded = 0

@@ -11,11 +11,12 @@ from types import TracebackType
 
 from hepacalc.errors import MissingDependency
 from hepacalc.study._worker import ANSWER, JPEG, JPEG_2000, JPEG_LS, REQUEST, RLE
+from hepacalc.threads import thread_count
 
 __all__ = ["WORKERS", "Helpers"]
 
 WORKERS = 2
-"""Helper processes, and threads that feed them."""
+"""Helper processes, and threads that feed them, at most; fewer where a study has one thread."""
 _KINDS = {"jpeg": JPEG, "jpeg-ls": JPEG_LS, "jpeg-2000": JPEG_2000, "rle": RLE}
 _SCRIPT = Path(__file__).with_name("_worker.py")
 _PIPE_BYTES = 2**20
@@ -26,7 +27,8 @@ class Helpers:
 
     def __init__(self) -> None:
         self._idle: queue.LifoQueue[subprocess.Popen[bytes] | None] = queue.LifoQueue()
-        for _ in range(WORKERS):
+        self._count = min(WORKERS, thread_count())
+        for _ in range(self._count):
             self._idle.put(None)
 
     def __enter__(self) -> Helpers:
@@ -42,7 +44,7 @@ class Helpers:
 
     def start(self) -> None:
         """Start the helpers now, so that they are ready when the first frame comes."""
-        waiting = [self._idle.get() for _ in range(WORKERS)]
+        waiting = [self._idle.get() for _ in range(self._count)]
         for process in waiting:
             self._idle.put(process if process is not None else _start())
 

@@ -7,7 +7,8 @@ const numbers = rows.map((row) => Number(row.dataset.focus));
 const [SCAN, LIVER, FOCI] = [0, 1, 2];
 const NAMES = ["scan.nii", "liver.nii", "foci.nii"];
 const LIVER_COLOUR = [86, 180, 233], CHOSEN = [255, 157, 0], OTHER = [240, 163, 207];
-const BONE = [150, 900];
+// Brighter than an enhanced liver with its noise: NiiVue darkens the liver on every ray that meets a voxel of this.
+const BONE = [200, 950];
 const TURN_DEGREES = 5, FROM = [200, 10], SHINE = 0.5;
 const OPAQUE = { planes: { liver: 0.13, foci: 0.6 }, volume: { liver: 0.015, foci: 1 } };
 const state = { grid: null, chosen: 0, planes: null, volume: null };

@@ -62,7 +62,7 @@
   let known = null;
   stream.addEventListener("studies", (event) => {
     const studies = JSON.parse(event.data);
-    const order = studies.map((one) => `${one.id}${one.updated}`).join();
+    const order = studies.map((one) => `${one.id}${one.updated}${JSON.stringify(one.waits)}`).join();
     const plain = !location.search;
     if (known !== null && order !== known && plain && document.activeElement.name !== "search") { location.reload(); return; }
     known = order;

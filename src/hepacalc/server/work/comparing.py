@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from hepacalc.errors import HepacalcError
-from hepacalc.server.database import now, reading, writing
+from hepacalc.server.database import reading, writing
 from hepacalc.server.faults import NotThere
 from hepacalc.server.files import commit_folder
 from hepacalc.server.follow_up import lineage, registration_work, weighing_work
 from hepacalc.server.jobs import Job, enqueue, finish
-from hepacalc.server.tables import assessments, comparison_priors, comparisons, studies
+from hepacalc.server.tables import assessments, studies
 from hepacalc.server.work import Site, Tell
+from hepacalc.server.work.earlier import COMPARISON, kept, place_of, write_files
 from hepacalc.server.work.storing import study_row
 
-__all__ = ["LINK", "Compare"]
-
-COMPARISON, LINK = "comparison", "link.json"
-"""Folder that the job leaves, and a file in it: of each earlier exam the affine by which both are looked at."""
+__all__ = ["Compare"]
 
 
 class Compare:
@@ -48,16 +45,10 @@ class Compare:
     def run(self, request: dict[str, Any], out: Path, tell: Tell) -> dict[str, Any]:
         """Compare, and write the files in both languages; errors as for :func:`hepacalc.compare.compare`."""
         from hepacalc.compare import compare
-        from hepacalc.report.comparison import write_comparison
-        from hepacalc.report.comparison_page import render_comparison
 
         found = compare(request["priors"], Path(request["current"]), now=datetime.now(UTC), progress=tell)
         tell("writing the comparison", 0.9)
-        write_comparison(found, out / COMPARISON)
-        (out / COMPARISON / "zh").mkdir()
-        (out / COMPARISON / "zh" / "comparison.html").write_text(render_comparison(found, language="zh"), "utf-8")
-        backs = [comparison.back for comparison in found.comparisons]
-        (out / COMPARISON / LINK).write_text(json.dumps(backs), "utf-8")
+        write_files(found, out)
         return {"days": [comparison.prior.study_date for comparison in found.comparisons]}
 
     def commit(self, site: Site, job: Job, made: Path, found: dict[str, Any]) -> None:
@@ -69,22 +60,13 @@ class Compare:
         """
         with reading(site.engine) as connection:
             folder = study_row(connection, job.study_id)["folder"]
-        place = f"comparisons/{job.id}"
-        commit_folder(made / COMPARISON, site.store.study(folder) / place)
+        commit_folder(made / COMPARISON, site.store.study(folder) / place_of(job))
         pairs = job.payload["priors"]
         with writing(site.engine) as connection:
             row = study_row(connection, job.study_id)
-            ids = {one["study"] for one in pairs}
-            held = set(connection.execute(select(studies.c.id).where(studies.c.id.in_(ids))).scalars())
-            if held != ids:
-                raise NotThere("an exam of the comparison was deleted.", hint="Compare with another one.")
             assessment = job.payload["assessment"]
-            values = {"id": job.id, "study_id": job.study_id, "assessment_id": assessment, "folder": place}
-            connection.execute(insert(comparisons).values(**values, created=now()))
-            connection.execute(insert(comparison_priors), [
-                {"comparison_id": job.id, "number": k, "study_id": one["study"], "assessment_id": one["assessment"]}
-                for k, one in enumerate(pairs)
-            ])  # fmt: skip
+            if not kept(connection, job, assessment, pairs):
+                raise NotThere("an exam of the comparison was deleted.", hint="Compare with another one.")
             enqueue(connection, registration_work({**row, "assessment_id": assessment}, job.id))
             if assessment in lineage(connection, row["assessment_id"]):
                 enqueue(connection, weighing_work(row, job.id))

@@ -29,6 +29,7 @@ from hepacalc.records import Assessment, Kind, Volume
 from hepacalc.server.jobs import Job
 from hepacalc.server.work import Site, Tell
 from hepacalc.server.work.assessing import Assess
+from hepacalc.server.work.earlier import comparing_with
 from hepacalc.server.work.facts import stored_with_scan
 from hepacalc.server.work.output import knowledge_of, patient_of, write_arrays, write_result
 from hepacalc.server.work.storing import study_request
@@ -53,7 +54,7 @@ class Edit(Assess):
         """
         stored = stored_with_scan(request, tell)
         mask = edited(stored, stored.volume, request["payload"]["edits"])
-        moment = datetime.now(UTC)
+        moment, earlier, files = datetime.now(UTC), request["earlier"], Path(request["files"])
         tell("finding and measuring foci", 0.0)
         found = assess_volume(
             stored.volume,
@@ -63,12 +64,13 @@ class Edit(Assess):
             calibration=stored.calibration,
             patient=patient_of(request, moment.astimezone().date()),
             knowledge=knowledge_of(request),
+            compared=comparing_with(earlier, files, out, moment) if earlier else None,
             now=moment,
         )
         tell("finding and measuring foci", 1.0)
         write_arrays(found.volume, found.liver_mask, found.labels, out)
-        study = Path(request["files"]) if request["kind"] == "dicom" else None
-        return write_result(found, out, study=study, tell=tell)
+        told = write_result(found, out, study=files if request["kind"] == "dicom" else None, tell=tell)
+        return {**told, "priors": earlier if found.followup is not None else []}
 
 
 def edited(stored: Assessment, volume: Volume, edits: list[dict[str, Any]]) -> FociMask:

@@ -49,12 +49,15 @@ class Facts(Assess):
 
     def run(self, request: dict[str, Any], out: Path, tell: Tell) -> dict[str, Any]:
         """Reason again and write everything."""
+        from hepacalc.compare import tracked
         from hepacalc.report.stored import comparisons_from
         from hepacalc.server.work.output import reason_about, write_arrays, write_result
 
         found = stored_with_scan(request, tell)
+        were = [focus.tracking_uid for focus in found.foci]
         if request["compared"]:
-            found = replace(found, followup=comparisons_from(json.loads(Path(request["compared"]).read_text("utf-8"))))
+            compared = comparisons_from(json.loads(Path(request["compared"]).read_text("utf-8")))
+            found = replace(tracked(found, compared), followup=compared)
         moment = datetime.now(UTC)
         tell("weighing the causes", 0.0)
         reasoning = reason_about(found, request, moment.astimezone().date())
@@ -62,7 +65,9 @@ class Facts(Assess):
         found = replace(found, reasoning=reasoning, run=run)
         write_arrays(found.volume, found.liver_mask, found.labels, out)
         study = Path(request["files"]) if request["kind"] == "dicom" else None
-        return {**write_result(found, out, study=study, tell=tell), "comparison": request["comparison"]}
+        told = write_result(found, out, study=study, tell=tell)
+        is_tracked = [focus.tracking_uid for focus in found.foci] != were
+        return {**told, "comparison": request["comparison"], "is_tracked": is_tracked}
 
 
 class Weigh(Facts):

@@ -18,6 +18,7 @@ from hepacalc.server.jobs import Job, enqueue, finish
 from hepacalc.server.outgoing import queue_sends
 from hepacalc.server.tables import assessments, comparisons, facts, jobs, studies
 from hepacalc.server.work import Site
+from hepacalc.server.work.earlier import COMPARISON, earlier_exams, kept, place_of
 
 __all__ = ["keep_assessment", "latest_facts", "mark_failed", "place_arrays", "scan_name", "study_request", "study_row"]
 
@@ -56,6 +57,7 @@ def study_request(site: Site, job: Job) -> dict[str, Any]:
         comparison = comparison_for(connection, parent_id)
         place = select(comparisons.c.folder).where(comparisons.c.id == comparison)
         compared = connection.execute(place).scalar() if comparison is not None else None
+        earlier = earlier_exams(connection, site.store, row)
     folder = site.store.study(row["folder"])
     return {
         "files": str(site.store.files(row["folder"])),
@@ -64,6 +66,7 @@ def study_request(site: Site, job: Job) -> dict[str, Any]:
         "facts": told,
         "comparison": comparison,
         "compared": str(folder / compared / "comparison.json") if compared else None,
+        "earlier": earlier,
         "knowledge": site.settings.knowledge,
         "payload": dict(job.payload),
     }
@@ -129,6 +132,8 @@ def keep_assessment(site: Site, job: Job, made: Path, found: dict[str, Any]) -> 
     place = f"{RESULTS}/{job.id}"
     place_arrays(site, made, scan_name(job.study_id or "", found["series_uid"]), job.id)
     commit_folder(made / RESULTS, site.store.study(folder) / place)
+    if found.get("priors"):
+        commit_folder(made / COMPARISON, site.store.study(folder) / place_of(job))
     with writing(site.engine) as connection:
         mine = studies.c.id == job.study_id
         current = connection.execute(select(studies.c.assessment_id).where(mine)).scalar()
@@ -154,8 +159,12 @@ def keep_assessment(site: Site, job: Job, made: Path, found: dict[str, Any]) -> 
                 due=found["headline"].get("due", ""), updated=now(), error="", error_code="",
             )
         )  # fmt: skip
-        queue_sends(connection, site.settings, job.study_id or "", job.id, job.kind)
-        queue_follow_up(connection, job.study_id or "", used=found.get("comparison"))
+        is_tracked = bool(found.get("is_tracked"))
+        queue_sends(connection, site.settings, job.study_id or "", job.id, job.kind, is_tracked=is_tracked)
+        used = found.get("comparison")
+        if found.get("priors") and kept(connection, job, job.id, found["priors"]):
+            used = job.id
+        queue_follow_up(connection, job.study_id or "", used=used)
         if is_late:
             # facts or a comparison came while this was made without them
             row = study_row(connection, job.study_id)
