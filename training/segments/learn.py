@@ -1,4 +1,4 @@
-"""Teach the network: cross-entropy of the true segments, given what the anatomies say and what the network adds."""
+"""Teach the network: cross-entropy of the true segments at places in and about the liver."""
 
 from __future__ import annotations
 
@@ -17,115 +17,127 @@ from training.segments.batches import Sample, laid
 from training.segments.draw import FIRST_SEED, Drawn
 from training.segments.network import ReaderNet
 
-__all__ = ["learn", "loss_of", "right"]
+__all__ = ["at_places", "learn"]
 
-BATCH = 2
-BESIDE = 0.2
-"""Weight of places beside the liver."""
-WARM_UP, DECAY, KEEP = 30, 1e-3, 0.98
-FALL = 0.4
-"""In the last part of the time the learning rate falls to nearly nothing."""
+BATCH = 4
+WARM_UP, DECAY, KEEP = 60, 1e-2, 0.995
+EVERY = 50
 
 
-def loss_of(added: Tensor, samples: list[Sample]) -> Tensor:
-    """Return the mean cross-entropy over liver and its surroundings, the latter with less weight."""
-    base, label, own = (torch.stack([getattr(s, name) for s in samples]) for name in ("base", "label", "own"))
-    weight = torch.where(own, 1.0, BESIDE) * (label >= 0)
-    each = F.cross_entropy(base + added, label.clamp(min=0), reduction="none")
-    return (each * weight).sum() / weight.sum()
-
-
-def right(added: Tensor, sample: Sample) -> float:
-    """Return the share of the liver whose likeliest segment is the true one; 0 added: by the anatomies alone."""
-    inside = sample.own & (sample.label >= 0)
-    return float(((sample.base + added).argmax(0) == sample.label)[inside].float().mean())
+def at_places(log: Tensor, at: Tensor) -> Tensor:
+    """Return the network's answer ``(N, 9, z, y, x)`` at places ``(N, n, 3)`` of :class:`Sample` as ``(N, 9, n)``."""
+    return F.grid_sample(log, at[:, :, None, None], padding_mode="border", align_corners=False)[..., 0, 0]
 
 
 def learn(
-    samples: Path, run: Path, seconds: float, *, rate: float = 3e-3, kept_aside: int = 8, seed: int = 5,
+    livers: Path, run: Path, seconds: float, *, rate: float = 3e-3, kept_aside: int = 12, seed: int = 5,
     tell: Callable[[str], None] = print,
 ) -> ReaderNet:  # fmt: skip
     """Teach a network for some time, write ``reader.pt`` and ``log.csv``, and return its running mean.
 
-    The schedule follows the clock, and samples that are drawn meanwhile are taken in: the same seed does not give the
-    same weights on another day.
+    The schedule follows the clock, and livers that are drawn meanwhile are taken in: the same seed does not give the
+    same weights on another day. A run that was cut goes on where its last checkpoint was, with the time that is left.
 
     Args:
-        samples: folder of drawn livers, ``SEED_VARIANT.npz``.
+        livers: folder of drawn livers, ``SEED.npz``.
         run: folder for what comes out.
         seconds: how long.
         rate: highest learning rate.
-        kept_aside: the first so many livers are not learnt from; each 100 steps they are read.
-        seed: of warps and first weights.
+        kept_aside: of so many livers from the first on nothing is learnt.
+        seed: of weights and samples.
         tell: is given a line now and then.
     """
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
     net = ReaderNet()
     mean = copy.deepcopy(net).eval()
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=DECAY)
-    stream = _stream(samples, kept_aside, rng)
-    began, step, rows = time.monotonic(), 0, []
+    step, before = 0, 0.0
+    state = run / "checkpoint.pt"
+    if state.exists():
+        kept = torch.load(state, weights_only=True)
+        net.load_state_dict(kept["net"])
+        mean.load_state_dict(kept["mean"])
+        optimizer.load_state_dict(kept["optimizer"])
+        step, before = kept["step"], kept["seconds"]
+    rng = np.random.default_rng([seed, step])
+    stream = _stream(livers, kept_aside, rng)
+    began, rows = time.monotonic() - before, []
+
+    def keep() -> None:
+        torch.save(mean.state_dict(), run / "reader.pt")
+        kept = {"net": net.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+        torch.save({**kept, "seconds": time.monotonic() - began}, state.with_suffix(".part"))
+        state.with_suffix(".part").replace(state)
+
     while (part := (time.monotonic() - began) / seconds) < 1:
         batch = [laid(next(stream), rng) for _ in range(BATCH)]
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / WARM_UP, 0.02 + (1 - part) / FALL)
+            group["lr"] = rate * min(1.0, (step + 1) / WARM_UP) * (0.01 + 0.99 * np.cos(np.pi / 2 * part) ** 2)
         net.train()
         with torch.autocast("cpu", torch.bfloat16):
-            added = net(torch.stack([s.fine for s in batch]), torch.stack([s.coarse for s in batch]))
-        loss = loss_of(added.float(), batch)
+            log = net(_stacked(batch, "seen"), _stacked(batch, "place"))
+        said = at_places(log.float(), _stacked(batch, "at"))
+        label, weight = _stacked(batch, "label"), _stacked(batch, "weight")
+        loss = (F.cross_entropy(said, label, reduction="none") * weight).sum() / weight.sum()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimizer.step()
-        _follow(mean, net, min(KEEP, (step + 1) / (step + 5)))
         step += 1
-        now = [np.mean([right(torch.zeros(()), s) for s in batch])]
-        now += [np.mean([right(a.detach().float(), s) for a, s in zip(added, batch, strict=True)])]
-        rows.append((loss.item(), *now))
-        if step % 20 == 0:
+        _follow(mean, net, min(KEEP, (step + 1) / (step + 10)))
+        rows.append((loss.item(), float((said.argmax(1) == label)[weight == 1].float().mean())))
+        if step % EVERY == 0:
             _log(run / "log.csv", step, time.monotonic() - began, *np.mean(rows, axis=0))
             rows = []
-        if step % 100 == 0:
-            torch.save(mean.state_dict(), run / "reader.pt")
-            tell(f"step {step}: {_aside(mean, samples, kept_aside)}")
-    torch.save(mean.state_dict(), run / "reader.pt")
-    tell(f"step {step}, the last: {_aside(mean, samples, kept_aside)}")
+        if step % (10 * EVERY) == 0:
+            keep()
+            tell(f"step {step}: {_aside(mean, livers, kept_aside)}")
+    keep()
+    tell(f"step {step}, the last: {_aside(mean, livers, kept_aside)}")
     return mean
 
 
-def _stream(samples: Path, kept_aside: int, rng: np.random.Generator) -> Iterator[Drawn]:
+def _stacked(batch: list[Sample], name: str) -> Tensor:
+    return torch.stack([getattr(sample, name) for sample in batch])
+
+
+def _stream(livers: Path, kept_aside: int, rng: np.random.Generator) -> Iterator[Drawn]:
     """Yield what was drawn, in another order each time round."""
     known: dict[Path, Drawn] = {}
     while True:
-        paths = [p for p in sorted(samples.glob("*_?.npz")) if not _is_aside(p, kept_aside)]
+        paths = [p for p in _drawn(livers) if not _is_aside(p, kept_aside)]
         if not paths:
-            raise ValueError(f"wanted drawn livers in {samples}, found none to learn from: draw more of them first")
-        rng.shuffle(paths)  # type: ignore[arg-type]
-        for path in paths:
+            raise ValueError(f"wanted drawn livers in {livers}, found none to learn from: draw more of them first")
+        for number in rng.permutation(len(paths)):
+            path = paths[number]
             if path not in known:
                 known[path] = Drawn.load(path)
             yield known[path]
 
 
+def _drawn(livers: Path) -> list[Path]:
+    return sorted(p for p in livers.glob("*.npz") if p.stem.isdigit())
+
+
 def _is_aside(path: Path, kept_aside: int) -> bool:
-    return int(path.stem.split("_")[0]) < FIRST_SEED + kept_aside
+    return int(path.stem) < FIRST_SEED + kept_aside
 
 
 @torch.no_grad()
-def _aside(net: ReaderNet, samples: Path, kept_aside: int) -> str:
-    """Return how right the anatomies and the network are in livers that are not learnt from."""
+def _aside(net: ReaderNet, livers: Path, kept_aside: int) -> str:
+    """Return how right the network is in livers that are not learnt from, and its mean cross-entropy there."""
     found = []
-    for path in sorted(samples.glob("*_?.npz")):
+    for path in _drawn(livers):
         if _is_aside(path, kept_aside):
-            sample = laid(Drawn.load(path))
-            added = net(sample.fine[None], sample.coarse[None])[0]
-            found.append((right(torch.zeros(()), sample), right(added, sample)))
-    if not found:
-        return "none kept aside"
-    before, after = np.mean(found, axis=0)
-    return f"{len(found)} kept aside, right {before:.4f} by the anatomies, {after:.4f} by the network"
+            sample = laid(Drawn.load(path), np.random.default_rng(0), warped=False)
+            said = at_places(net(sample.seen[None], sample.place[None]), sample.at[None])[0]
+            inside = sample.weight == 1
+            right = float((said.argmax(0) == sample.label)[inside].float().mean())
+            found.append((right, float(F.cross_entropy(said.T[inside], sample.label[inside]))))
+    return "none kept aside" if not found else "{} kept aside, right {:.4f}, loss {:.4f}".format(
+        len(found), *np.mean(found, axis=0)
+    )
 
 
 @torch.no_grad()
@@ -140,5 +152,5 @@ def _log(path: Path, step: int, *values: float) -> None:
     with path.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if fresh:
-            writer.writerow(("step", "seconds", "loss", "right_by_anatomies", "right"))
+            writer.writerow(("step", "seconds", "loss", "right"))
         writer.writerow([step, *(f"{v:.6g}" for v in values)])

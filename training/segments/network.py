@@ -1,4 +1,4 @@
-"""The network: what it sees on 5 mm cells, what the anatomies say on 10 mm cells, and what it adds to that."""
+"""The network: what it sees on 4 mm cells, and what it says on 8 mm cells."""
 
 from __future__ import annotations
 
@@ -13,61 +13,73 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from hepacalc.liver.planes import SEGMENTS
-from hepacalc.liver.reader import SHAPE
+from hepacalc.liver.reader import CHANNELS, PLACES, SHAPE
 
-__all__ = ["CHANNELS", "ReaderNet", "write_reader"]
+__all__ = ["ReaderNet", "write_reader"]
 
-CHANNELS = 8
-WIDTHS = (12, 32, 64, 96)
-LIMIT = 3.0
-"""The most that it may add to a logarithm, or take from it."""
+WIDTHS = (32, 48, 64, 64)
 OPSET = 17
 SLOPE, EPS = 0.01, 1e-5
 
 
-def _block(inside: int, outside: int, stride: int = 1, side: int = 3) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv3d(inside, outside, side, stride, side // 2, bias=False),
-        nn.InstanceNorm3d(outside, eps=EPS, affine=True),
-        nn.LeakyReLU(SLOPE),
-    )
+class _Block(nn.Module):
+    """A convolution, evened out; ``plus`` is added before the activation."""
+
+    def __init__(self, inside: int, outside: int, side: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(inside, outside, side, stride, (side - 1) // 2, bias=False)
+        self.norm = nn.InstanceNorm3d(outside, eps=EPS, affine=True)
+
+    def forward(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        """See the class."""
+        y = self.norm(self.conv(x))
+        return nn.functional.leaky_relu(y if plus is None else y + plus, SLOPE)
 
 
 class ReaderNet(nn.Module):
-    """A U-Net of four levels; ``fine`` ``[N, 8, Z, Y, X]`` and ``coarse`` ``[N, 9, Z/2, Y/2, X/2]``.
+    """A U-Net of four levels below the grid; ``seen`` ``[N, 6, Z, Y, X]`` and ``place`` ``[N, 6, Z/2, Y/2, X/2]``.
 
-    Returns what is to be added to the logarithm of the shares ``[N, 9, Z, Y, X]``; nearly nothing before it learns.
+    Returns the logarithm of the share of each segment, but for a constant ``[N, 9, Z/2, Y/2, X/2]``.
     """
 
     def __init__(self) -> None:
         super().__init__()
         a, b, c, d = WIDTHS
-        said = len(SEGMENTS)
-        self.b0 = nn.Sequential(_block(CHANNELS, a), _block(a, a))
-        self.d1, self.b1 = _block(a, b, 2), _block(b + said, b)
-        self.d2, self.b2 = _block(b, c, 2), _block(c, c)
-        self.d3, self.b3 = _block(c, d, 2), _block(d, d)
-        self.r2, self.u2 = _block(d, c, side=1), _block(2 * c, c)
-        self.r1, self.u1 = _block(c, b, side=1), _block(2 * b, b)
-        self.r0, self.u0 = _block(b, a, side=1), _block(2 * a, a)
-        self.head = nn.Conv3d(a, said, 1)
+        self.stem, self.put = _Block(CHANNELS, a, 4, 2), _Block(PLACES, a, 1)
+        self.e0 = _Block(a, a)
+        self.d1, self.e1 = _Block(a, b, stride=2), _Block(b, b)
+        self.d2, self.e2 = _Block(b, c, stride=2), _Block(c, c)
+        self.d3, self.e3, self.f3 = _Block(c, d, stride=2), _Block(d, d), _Block(d, d)
+        self.r2, self.u2 = _Block(d, c, 1), _Block(c, c)
+        self.r1, self.u1 = _Block(c, b, 1), _Block(b, b)
+        self.r0, self.u0, self.v0 = _Block(b, a, 1), _Block(a, a), _Block(a, a)
+        self.head = nn.Conv3d(a, len(SEGMENTS), 1)
         nn.init.zeros_(self.head.bias)
-        nn.init.normal_(self.head.weight, 0, 0.01)
+        nn.init.normal_(self.head.weight, 0, 0.02)
 
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+    def forward(self, seen: Tensor, place: Tensor) -> Tensor:
         """See the class."""
 
         def twice(x: Tensor) -> Tensor:
             return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
-        x0 = self.b0(fine)
-        x1 = self.b1(torch.cat([self.d1(x0), coarse], 1))
-        x2 = self.b2(self.d2(x1))
-        y = self.b3(self.d3(x2))
-        y = self.u2(torch.cat([twice(self.r2(y)), x2], 1))
-        y = self.u1(torch.cat([twice(self.r1(y)), x1], 1))
-        y = self.u0(torch.cat([twice(self.r0(y)), x0], 1))
-        out: Tensor = LIMIT * torch.tanh(self.head(y) / LIMIT)
+        x0 = self.stem(seen, self.put(place))
+        x0 = self.e0(x0, x0)
+        x1 = self.d1(x0)
+        x1 = self.e1(x1, x1)
+        x2 = self.d2(x1)
+        x2 = self.e2(x2, x2)
+        y = self.d3(x2)
+        y = self.e3(y, y)
+        y = self.f3(y, y)
+        y = twice(self.r2(y)) + x2
+        y = self.u2(y, y)
+        y = twice(self.r1(y)) + x1
+        y = self.u1(y, y)
+        y = twice(self.r0(y)) + x0
+        y = self.u0(y, y)
+        y = self.v0(y, y)
+        out: Tensor = self.head(y)
         return out
 
 
@@ -76,10 +88,7 @@ class _Graph:
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
-        self.weights = [
-            numpy_helper.from_array(np.array([1, 1, 2, 2, 2], np.float32), "twice"),
-            numpy_helper.from_array(np.array(LIMIT, np.float32), "limit"),
-        ]
+        self.weights = [numpy_helper.from_array(np.array([1, 1, 2, 2, 2], np.float32), "twice")]
 
     def node(self, kind: str, inputs: list[str], out: str, **how: object) -> str:
         """Add a node and return the name of what it makes."""
@@ -87,58 +96,65 @@ class _Graph:
         return out
 
     def constant(self, name: str, values: NDArray[np.floating]) -> str:
-        """Add weights, stored as float16, and return their name."""
+        """Add small weights, stored as float16, and return their name."""
         self.weights.append(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
         return self.node("Cast", [f"{name}.half"], name, to=TensorProto.FLOAT)
 
-    def conv(self, source: str, name: str, weight: Tensor, bias: Tensor | None, stride: int) -> str:
+    def kernel(self, name: str, values: NDArray[np.floating]) -> str:
+        """Add the weights of a convolution, stored as int8 with a scale for each output, and return their name."""
+        scale = np.maximum(np.abs(values).max(axis=(1, 2, 3, 4)) / 127, 1e-8).astype(np.float32)
+        small = np.rint(values / scale[:, None, None, None, None]).astype(np.int8)
+        for part, what in ((small, "small"), (scale, "scale"), (np.zeros(len(scale), np.int8), "zero")):
+            self.weights.append(numpy_helper.from_array(part, f"{name}.{what}"))
+        return self.node("DequantizeLinear", [f"{name}.{w}" for w in ("small", "scale", "zero")], name, axis=0)
+
+    def conv(self, source: str, name: str, conv: nn.Conv3d) -> str:
         """Add a convolution."""
-        side = weight.shape[2]
-        inputs = [source, self.constant(f"{name}.weight", weight.numpy())]
-        if bias is not None:
-            inputs.append(self.constant(f"{name}.bias", bias.numpy()))
-        how = {"kernel_shape": [side] * 3, "pads": [side // 2] * 6, "strides": [stride] * 3}
+        side = conv.kernel_size[0]
+        inputs = [source, self.kernel(f"{name}.weight", conv.weight.numpy())]
+        if conv.bias is not None:
+            inputs.append(self.constant(f"{name}.bias", conv.bias.numpy()))
+        how = {"kernel_shape": [side] * 3, "pads": [(side - 1) // 2] * 6, "strides": [conv.stride[0]] * 3}
         return self.node("Conv", inputs, f"{name}.conv", **how)
 
-    def block(self, source: str, name: str, block: nn.Module) -> str:
+    def block(self, source: str, name: str, block: _Block, plus: str | None = None) -> str:
         """Add a convolution with its normalisation and activation."""
-        assert isinstance(block, nn.Sequential)
-        conv, norm = block[0], block[1]
-        assert isinstance(conv, nn.Conv3d)
-        assert isinstance(norm, nn.InstanceNorm3d)
-        raw = self.conv(source, name, conv.weight, None, conv.stride[0])
-        inputs = [raw, self.constant(f"{name}.scale", norm.weight.numpy()),
-                  self.constant(f"{name}.shift", norm.bias.numpy())]  # fmt: skip
+        raw = self.conv(source, name, block.conv)
+        inputs = [raw, self.constant(f"{name}.scale", block.norm.weight.numpy()),
+                  self.constant(f"{name}.shift", block.norm.bias.numpy())]  # fmt: skip
         even = self.node("InstanceNormalization", inputs, f"{name}.even", epsilon=EPS)
-        return self.node("LeakyRelu", [even], name, alpha=SLOPE)
+        both = even if plus is None else self.node("Add", [even, plus], f"{name}.both")
+        return self.node("LeakyRelu", [both], name, alpha=SLOPE)
 
     def joined(self, low: str, side: str, name: str) -> str:
-        """Add ``low`` doubled beside ``side``."""
+        """Add ``low`` doubled to ``side``."""
         wide = self.node("Resize", [low, "", "twice"], f"{name}.wide", mode="nearest", nearest_mode="floor",
                          coordinate_transformation_mode="asymmetric")  # fmt: skip
-        return self.node("Concat", [wide, side], f"{name}.both", axis=1)
+        return self.node("Add", [wide, side], f"{name}.sum")
 
 
 @torch.no_grad()
 def write_reader(net: ReaderNet, metadata: Mapping[str, str], path: Path) -> int:
     """Write the network as ONNX with its metadata and return its size in bytes."""
     g = _Graph()
-    x0 = g.block(g.block("fine", "b00", net.b0[0]), "b01", net.b0[1])
-    x1 = g.block(g.node("Concat", [g.block(x0, "d1", net.d1), "coarse"], "d1.both", axis=1), "b1", net.b1)
-    x2 = g.block(g.block(x1, "d2", net.d2), "b2", net.b2)
-    y = g.block(g.block(x2, "d3", net.d3), "b3", net.b3)
-    y = g.block(g.joined(g.block(y, "r2", net.r2), x2, "u2"), "u2", net.u2)
-    y = g.block(g.joined(g.block(y, "r1", net.r1), x1, "u1"), "u1", net.u1)
-    y = g.block(g.joined(g.block(y, "r0", net.r0), x0, "u0"), "u0", net.u0)
-    assert net.head.bias is not None
-    y = g.conv(y, "head", net.head.weight, net.head.bias, 1)
-    y = g.node("Mul", [g.node("Tanh", [g.node("Div", [y, "limit"], "small")], "bent"), "limit"], "add")
-    said, half = len(SEGMENTS), [n // 2 for n in SHAPE]
+
+    def again(x: str, name: str) -> str:
+        return g.block(x, name, getattr(net, name), x)
+
+    x0 = again(g.block("seen", "stem", net.stem, g.block("place", "put", net.put)), "e0")
+    x1 = again(g.block(x0, "d1", net.d1), "e1")
+    x2 = again(g.block(x1, "d2", net.d2), "e2")
+    y = again(again(g.block(x2, "d3", net.d3), "e3"), "f3")
+    y = again(g.joined(g.block(y, "r2", net.r2), x2, "r2"), "u2")
+    y = again(g.joined(g.block(y, "r1", net.r1), x1, "r1"), "u1")
+    y = again(again(g.joined(g.block(y, "r0", net.r0), x0, "r0"), "u0"), "v0")
+    g.node("Identity", [g.conv(y, "head", net.head)], "log")
+    half = [n // 2 for n in SHAPE]
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         g.nodes, "segments",
-        [value("fine", TensorProto.FLOAT, [1, CHANNELS, *SHAPE]), value("coarse", TensorProto.FLOAT, [1, said, *half])],
-        [value("add", TensorProto.FLOAT, [1, said, *SHAPE])],
+        [value("seen", TensorProto.FLOAT, [1, CHANNELS, *SHAPE]), value("place", TensorProto.FLOAT, [1, PLACES, *half])],
+        [value("log", TensorProto.FLOAT, [1, len(SEGMENTS), *half])],
         g.weights,
     )  # fmt: skip
     opsets = [helper.make_opsetid("", OPSET)]

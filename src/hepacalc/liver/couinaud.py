@@ -20,7 +20,7 @@ from hepacalc.liver.landmarks import Landmarks, find_landmarks, lies_left
 from hepacalc.liver.likelihood import path
 from hepacalc.liver.planes import SEGMENTS
 from hepacalc.liver.population import Population, draw_population
-from hepacalc.liver.reader import USUAL, Reading, read
+from hepacalc.liver.reader import Reading, read
 from hepacalc.records import LiverMask, Measured, Measurement, NotMeasured, Phase, Segment, Volume
 
 __all__ = ["SEGMENTS", "Landmark", "LiverAnatomy", "hilum_mm", "liver_anatomy", "lobe_of", "segment_of"]
@@ -29,10 +29,11 @@ F64 = NDArray[np.float64]
 
 _LOBES = {"caudate": ("I",), "left": ("II", "III", "IVa", "IVb"), "right": ("V", "VI", "VII", "VIII")}
 _MOST_MISSING, _SMALLEST_ML, _OUTSIDE_MM = 0.30, 300.0, 12.0
-# what is left for the unforeseen
+# shares of volume of the segments (Abdalla et al. 2004, Surgery 135:404): what is left for the unforeseen
+_USUAL = np.array([0.03, 0.08, 0.09, 0.08, 0.08, 0.14, 0.11, 0.15, 0.24])
 _UNFORESEEN = 0.02
-_READER = 0.7
-"""Share of the network's word: the mean of both is never surer than the surer of them."""
+# how much the logarithms of what the anatomies and what the network say count
+_DRAWN, _READ = 0.5, 0.5
 _SEEN = 0.5
 _VEINS = ("right hepatic vein", "middle hepatic vein", "left hepatic vein")
 _BRANCHES = ("right portal branch", "left portal branch")
@@ -76,11 +77,11 @@ class LiverAnatomy:
     def shares(self, points_mm: ArrayLike) -> F64:
         """Return the probability of each segment at LPS points ``(n, 3)``, as ``(n, 9)`` in the order of SEGMENTS."""
         points = self._turned(points_mm)
-        shares = (1 - _UNFORESEEN) * self.population.shares(points) + _UNFORESEEN * USUAL
+        shares = (1 - _UNFORESEEN) * self.population.shares(points) + _UNFORESEEN * _USUAL / _USUAL.sum()
         if self.reading is None:
             return shares
-        again = self.reading.read_again(shares, points)
-        return (1 - _READER) * shares + _READER * again
+        both = _DRAWN * np.log(shares) + _READ * self.reading.log_shares(points)
+        return np.asarray(np.exp(both - np.logaddexp.reduce(both, axis=1, keepdims=True)))
 
     def segments(self, points_mm: ArrayLike) -> list[Segment | NotMeasured]:
         """Return the Couinaud segment of each LPS point ``(n, 3)``; none more than 12 mm outside the liver."""
@@ -168,7 +169,7 @@ def liver_anatomy(
     words = _basis(population, marks)
     if is_mirrored:
         words += "; liver on the left side, read as in a mirror (situs inversus?)"
-    return LiverAnatomy(population, marks, words, is_mirrored, read(marks, population))
+    return LiverAnatomy(population, marks, words, is_mirrored, read(marks))
 
 
 def segment_of(

@@ -1,8 +1,7 @@
-"""A small network that looks again: by how much the scan speaks for another segment than the drawn anatomies do.
+"""A small network that reads the Couinaud segments from the scan itself, beside the drawn anatomies.
 
-It sees the liver on a grid of 5 mm (HU about that of the liver, tubes, depth) and what the anatomies of
-:mod:`hepacalc.liver.population` say there, and answers with numbers to add to the logarithm of their shares. It has
-learnt from digital livers alone; see ``docs/concepts/model-card-segments.md``.
+It sees the liver on a grid of 4 mm (HU about that of the liver, tubes, depth) and answers with probabilities on cells
+twice as wide. It has learnt from digital livers alone; see ``docs/concepts/model-card-segments.md``.
 """
 
 from __future__ import annotations
@@ -17,20 +16,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepacalc.liver.landmarks import STEP_MM, Landmarks
-from hepacalc.liver.population import Population
 
-__all__ = ["GRID_MM", "SHAPE", "USUAL", "Reading", "channels", "middle", "read"]
+__all__ = ["CHANNELS", "GRID_MM", "PLACES", "SHAPE", "Reading", "channels", "middle", "places", "read"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-GRID_MM = 5.0
-SHAPE = (48, 40, 48)
-"""Cells ``(z, y, x)`` of the network's grid; what the anatomies say is given on cells twice as wide."""
-_NEAR_MM, _EVERY = 16.0, 3
-# shares of volume of the segments (Abdalla et al. 2004, Surgery 135:404)
-USUAL = np.array([0.03, 0.08, 0.09, 0.08, 0.08, 0.14, 0.11, 0.15, 0.24])
-USUAL = USUAL / USUAL.sum()
+GRID_MM = 4.0
+SHAPE = (64, 48, 64)
+"""Cells ``(z, y, x)`` of the network's grid; its answer is given on cells twice as wide."""
+CHANNELS, PLACES = 6, 6
+_NEAR_MM, _INNER_MM = 20.0, 6.0
+_FINE, _WIDE = 0.9, 1.8
+_STRONG = 0.96
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -38,42 +36,73 @@ class Reading:
     """What the network says.
 
     Args:
-        add: to be added to the logarithm of the shares of the anatomies ``(9, z, y, x)``.
-        start_mm: LPS ``(x, y, z)`` of the middle of its first cell.
+        log: logarithm of the share of each segment, but for a constant ``(9, z/2, y/2, x/2)``.
+        start_mm: LPS ``(x, y, z)`` of the middle of its first wide cell.
     """
 
-    add: F32
+    log: F32
     start_mm: F64
 
-    def read_again(self, shares: F64, points_mm: F64) -> F64:
-        """Return shares ``(n, 9)``, all above 0, as the network would have them at LPS points ``(n, 3)``."""
-        cell = ((points_mm - self.start_mm) / GRID_MM)[:, ::-1].T
-        more = np.stack([ndimage.map_coordinates(part, cell, order=1, mode="nearest") for part in self.add], axis=1)
-        raised = shares * np.exp(more)
-        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+    def log_shares(self, points_mm: F64) -> F64:
+        """Return logarithms of the share of each segment at LPS points ``(n, 3)``, as ``(n, 9)``."""
+        cell = ((points_mm - self.start_mm) / (2 * GRID_MM))[:, ::-1].T
+        log = np.stack([ndimage.map_coordinates(part, cell, order=1, mode="nearest") for part in self.log], axis=1)
+        return np.asarray(log - np.logaddexp.reduce(log, axis=1, keepdims=True), float)
 
 
-def channels(hu: F32, depth_mm: F32, tube: F32, liver_hu: float, middle: F64) -> F32:
-    """Return what the network sees, on the grid of the landmarks ``(8, z, y, x)``.
+def channels(hu: F32, depth_mm: F32, liver_hu: float) -> F32:
+    """Return what the network sees ``(CHANNELS, z, y, x)``.
 
     Args:
-        hu: CT numbers ``(z, y, x)`` at 3 mm.
+        hu: CT numbers on its grid ``(z, y, x)``.
         depth_mm: distance to the outline, positive inside.
-        tube: of :class:`~hepacalc.liver.landmarks.Landmarks` ``(2, z, y, x)``.
         liver_hu: median of the liver.
-        middle: of the liver, in voxels ``(z, y, x)``.
     """
-    smooth = ndimage.gaussian_filter(np.clip(hu, liver_hu - 60, liver_hu + 120), 0.7) - liver_hu
-    inner = depth_mm > 6
+    inner, near = depth_mm > _INNER_MM, depth_mm > -_NEAR_MM
+    calm = np.where(near & (hu > liver_hu - 90) & (hu < liver_hu + 180), hu - np.float32(liver_hu), 0)
+    calm = np.clip(calm, -45, 110).astype(np.float32)
+    smooth = ndimage.gaussian_filter(calm, 0.6, truncate=3)
     spread = max(1.4826 * float(np.median(np.abs(smooth[inner]))) if inner.any() else 0.0, 1.5)
-    out = np.empty((8, *hu.shape), np.float32)
+    out = np.empty((CHANNELS, *hu.shape), np.float32)
     out[0] = np.clip((hu - liver_hu) / 60, -2, 2)
-    out[1] = np.clip(smooth / (4 * spread), -2, 2)
-    out[2] = np.clip(depth_mm / 20, -1.5, 2)
-    out[3:5] = 0.8 * tube
-    for axis, n in enumerate(hu.shape):
-        line = (np.arange(n) - middle[axis]) * STEP_MM / 80
-        out[5 + axis] = line.reshape([-1 if a == axis else 1 for a in range(3)])
+    out[1] = np.clip(calm / (4 * spread), -2, 2)
+    out[2] = np.clip(smooth / (3 * spread), -2, 2)
+    out[3] = np.clip(depth_mm / 25, -1.5, 2.5)
+    out[4], out[5] = (_tubes(calm, sigma, inner, near) for sigma in (_FINE, _WIDE))
+    return out
+
+
+def _tubes(calm: F32, sigma: float, inner: NDArray[np.bool_], near: NDArray[np.bool_]) -> F32:
+    """Return minus the middle eigenvalue of the Hessian, 1 where it stands out as the strongest few per cent do."""
+    smooth = ndimage.gaussian_filter(calm, sigma, truncate=3)
+    gz, gy, gx = np.gradient(smooth)
+    a, d, e = (part[near] for part in np.gradient(gz))
+    b, f = (part[near] for part in np.gradient(gy, axis=(1, 2)))
+    c = np.gradient(gx, axis=2)[near]
+    mean = (a + b + c) / 3
+    a, b, c = a - mean, b - mean, c - mean
+    size = np.sqrt(np.maximum((a * a + b * b + c * c + 2 * (d * d + e * e + f * f)) / 6, 1e-10))
+    half = (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)) / (2 * size**3)
+    angle = np.arccos(np.clip(half, -1, 1)) / 3
+    middle = mean - 2 * size * (np.cos(angle) + np.cos(angle + 2 * np.pi / 3))
+    deep = np.abs(middle[inner[near]])
+    strong = float(np.quantile(deep, _STRONG)) if len(deep) > 100 else 1.0
+    out = np.zeros(calm.shape, np.float32)
+    out[near] = np.clip(-middle / max(strong, 1e-3), -2, 2)
+    return out
+
+
+def places(depth_mm: F32) -> F32:
+    """Return where each wide cell lies ``(6, z/2, y/2, x/2)``: about the middle, and within the liver's own box."""
+    out = np.empty((PLACES, *(n // 2 for n in SHAPE)), np.float32)
+    inside = depth_mm > 0
+    for axis, n in enumerate(SHAPE):
+        line = (2 * np.arange(n // 2) + 0.5 - (n - 1) / 2) * GRID_MM
+        filled = np.cumsum(inside.sum(axis=tuple({0, 1, 2} - {axis})))
+        low, high = (np.searchsorted(filled, share * filled[-1]) for share in (0.03, 0.97))
+        own = (2 * np.arange(n // 2) + 0.5 - low) / max(high - low, 1) * 2 - 1
+        shape = [-1 if a == axis else 1 for a in range(3)]
+        out[axis], out[3 + axis] = (line / 80).reshape(shape), np.clip(own, -2, 2).reshape(shape)
     return out
 
 
@@ -82,30 +111,19 @@ def middle(depth_mm: F32) -> F64:
     return np.asarray(np.argwhere(depth_mm > 0).mean(axis=0))
 
 
-def read(marks: Landmarks, population: Population) -> Reading | None:
+def read(marks: Landmarks) -> Reading | None:
     """Return what the network says of a liver; None when only its outline is known."""
     if marks.hu is None or marks.liver_hu is None:
         return None
     at = middle(marks.depth_mm)
-    fine = channels(marks.hu, marks.depth_mm, marks.tube, marks.liver_hu, at)
     step = GRID_MM / STEP_MM
+    hu, depth = marks.hu, marks.depth_mm
     for axis, n in enumerate(SHAPE):
-        fine = _sampled(fine, at[axis] + (np.arange(n) + 0.5 - n / 2) * step, axis + 1)
-    start = marks.geometry.to_world(at + (0.5 - np.array(SHAPE) / 2) * step)
-    coarse = _said(marks, population, start)
-    add = _session().run(None, {"fine": fine[None], "coarse": coarse[None]})[0][0]
-    return Reading(add, start)
-
-
-def _said(marks: Landmarks, population: Population, start_mm: F64) -> F32:
-    """Return what some of the anatomies say on the wide cells ``(9, z, y, x)``."""
-    half = tuple(n // 2 for n in SHAPE)
-    index = np.indices(half).reshape(3, -1).T
-    place = start_mm + GRID_MM * (2 * index[:, ::-1] + 0.5)
-    near = marks.lookup(marks.depth_mm, place, -1e3) > -_NEAR_MM
-    out = np.repeat(USUAL[None], len(index), axis=0)
-    out[near] = population.thinned(_EVERY).shares(place[near])
-    return np.asarray(out.T.reshape(-1, *half), np.float32)
+        line = at[axis] + (np.arange(n) - (n - 1) / 2) * step
+        hu, depth = _sampled(hu, line, axis), _sampled(depth, line, axis)
+    seen = {"seen": channels(hu, depth, marks.liver_hu)[None], "place": places(depth)[None]}
+    start = marks.geometry.to_world(at + (0.5 - (np.array(SHAPE) - 1) / 2) * step)
+    return Reading(_session().run(None, seen)[0][0], start)
 
 
 def _sampled(array: F32, at: F64, axis: int) -> F32:
