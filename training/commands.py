@@ -185,8 +185,8 @@ def compare(
 
 @app.command()
 def segments_draw(
-    folder: Annotated[Path, typer.Option(help="Where the samples go.")],
-    count: Annotated[int, typer.Option(help="How many digital livers, two samples each.")],
+    folder: Annotated[Path, typer.Option(help="Where the livers go.")],
+    count: Annotated[int, typer.Option(help="How many digital livers.")],
     first: int = 0,
     run_name: Name = "hepacalc-train",
 ) -> None:
@@ -195,16 +195,15 @@ def segments_draw(
 
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + count):
-        paths = [folder / f"{FIRST_SEED + number}_{variant}.npz" for variant in range(2)]
-        if not all(path.exists() for path in paths):
-            for path, drawn in zip(paths, draw(number, len(paths)), strict=True):
-                drawn.save(path)
+        path = folder / f"{FIRST_SEED + number}.npz"
+        if not path.exists():
+            draw(number).save(path)
 
 
 @app.command()
 def segments_train(
-    samples: Annotated[Path, typer.Option(help="Folder of the samples; more may be drawn meanwhile.")],
-    run: Annotated[Path, typer.Option(help="Folder of the run.")],
+    livers: Annotated[Path, typer.Option(help="Folder of the livers; more may be drawn meanwhile.")],
+    run: Annotated[Path, typer.Option(help="Folder of the run; one that was cut goes on.")],
     seconds: Annotated[float, typer.Option(help="How long to train.")],
     threads: int = 1,
     run_name: Name = "hepacalc-train",
@@ -215,7 +214,7 @@ def segments_train(
     from training.segments.learn import learn
 
     torch.set_num_threads(threads)
-    learn(samples, run, seconds, tell=typer.echo)
+    learn(livers, run, seconds, tell=typer.echo)
 
 
 @app.command()
@@ -238,7 +237,7 @@ def segments_export(
         "date": date,
         "data": "digital livers of hepacalc's phantom alone, segments known by construction",
         "licence": "Apache-2.0",
-        "input": "fine [1, 8, 48, 40, 48] at 5 mm and coarse [1, 9, 24, 20, 24], (z, y, x) to head, back and left; "
+        "input": "seen [1, 6, 64, 48, 64] at 4 mm and place [1, 6, 32, 24, 32], (z, y, x) to head, back and left; "
         "see hepacalc.liver.reader",
     }
     typer.echo(f"{to}: {write_reader(net, metadata, to)} bytes")

@@ -140,7 +140,7 @@ def _noisy(hu: F32, rng: np.random.Generator) -> F32:
     hu = ndimage.gaussian_filter1d(hu, float(rng.choice([0.05, 0.3, 0.5])), axis=0)
     noise = rng.standard_normal(hu.shape, np.float32)
     noise = ndimage.gaussian_filter(noise, (float(rng.choice([0.2, 0.5, 0.7])), 0.3, 0.3), truncate=3)
-    return np.asarray(hu + noise * np.float32(np.exp(rng.uniform(np.log(1.0), np.log(5.0))) / noise.std()), np.float32)
+    return np.asarray(hu + noise * np.float32(np.exp(rng.uniform(np.log(1.0), np.log(7.0))) / noise.std()), np.float32)
 
 
 def _disturbed(outline: F32, rng: np.random.Generator) -> Mask:
