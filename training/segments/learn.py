@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from training.segments.network import ReaderNet
 __all__ = ["at_places", "learn"]
 
 BATCH = 4
+POOL = 40
+"""Half of a batch was seen once before, about so many samples ago: drawing one costs as much as learning from it."""
 WARM_UP, DECAY, KEEP = 60, 1e-2, 0.995
 EVERY = 50
 
@@ -63,6 +66,7 @@ def learn(
     rng = np.random.default_rng([seed, step])
     stream = _stream(livers, kept_aside, rng)
     began, rows = time.monotonic() - before, []
+    pool: list[Sample] = []
 
     def keep() -> None:
         torch.save(mean.state_dict(), run / "reader.pt")
@@ -71,9 +75,12 @@ def learn(
         state.with_suffix(".part").replace(state)
 
     while (part := (time.monotonic() - began) / seconds) < 1:
-        batch = [laid(next(stream), rng) for _ in range(BATCH)]
+        batch = [laid(next(stream), rng) for _ in range(BATCH // 2 if len(pool) >= POOL else BATCH)]
+        again = [pool.pop(rng.integers(len(pool))) for _ in range(BATCH - len(batch))]
+        pool += batch
+        batch += again
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / WARM_UP) * (0.01 + 0.99 * np.cos(np.pi / 2 * part) ** 2)
+            group["lr"] = rate * min(1.0, (step + 1) / WARM_UP) * (0.01 + 0.99 * math.cos(math.pi / 2 * part) ** 2)
         net.train()
         with torch.autocast("cpu", torch.bfloat16):
             log = net(_stacked(batch, "seen"), _stacked(batch, "place"))
@@ -90,7 +97,7 @@ def learn(
         if step % EVERY == 0:
             _log(run / "log.csv", step, time.monotonic() - began, *np.mean(rows, axis=0))
             rows = []
-        if step % (10 * EVERY) == 0:
+        if step % (4 * EVERY) == 0:
             keep()
             tell(f"step {step}: {_aside(mean, livers, kept_aside)}")
     keep()
