@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-JOINED = {"followup": ("registry",), "server": ("server_dicom", "server_faults")}
+JOINED = {"followup": ("registry",), "server": ("server_dicom", "server_faults", "server_away")}
 """Areas that also give the rows of others."""
 FIELDS = ("name", "value", "unit", "target", "ok")
 

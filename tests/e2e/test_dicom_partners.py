@@ -136,6 +136,31 @@ def test_a_peer_that_refuses_is_said_on_the_study(server: Server, tmp_path: Path
     site.engine.dispose()
 
 
+def test_a_peer_that_takes_nothing_compressed_gets_it_uncompressed(tmp_path: Path):
+    port = scenes.free_port()
+    (tmp_path / "pacs").mkdir()
+    command = [scenes.tool("storescp"), "-pm", "-aet", "PACS", "-od", str(tmp_path / "pacs"), str(port)]
+    peers = [{"ae_title": "PACS", "address": "127.0.0.1", "port": port}]
+    site = open_site(scenes.settings_of(tmp_path / "data", send_to=["PACS"], peers=peers))
+    scenes.hold(site, tmp_path)
+    with subprocess.Popen(command) as pacs:
+        while scenes.dcmtk("echoscu", "127.0.0.1", port).returncode:
+            time.sleep(0.05)
+        scenes.run_due(site, "send")
+        pacs.terminate()
+    held = {one["sop_uid"]: one for one in rows(site, instances, instances.c.modality == "SEG")}
+    assert held
+    got = [pydicom.dcmread(path) for path in (tmp_path / "pacs").iterdir()]
+    for one in (one for one in got if one.Modality == "SEG"):
+        assert not one.file_meta.TransferSyntaxUID.is_compressed
+        (study,) = rows(site, studies)
+        known = pydicom.dcmread(site.store.study(study["folder"]) / held.pop(one.SOPInstanceUID)["path"])
+        assert known.file_meta.TransferSyntaxUID.is_compressed, "as we keep it"
+        assert (one.pixel_array == known.pixel_array).all()
+    assert not held
+    site.engine.dispose()
+
+
 def test_only_the_newest_assessment_is_sent(server: Server, tmp_path: Path):
     site = open_site(scenes.settings_of(tmp_path / "data", send_to=["web"], **partners(server)))
     row = scenes.hold(site, tmp_path)

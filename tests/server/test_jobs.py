@@ -22,7 +22,7 @@ from hepacalc.server.database import now, open_database, reading, writing
 from hepacalc.server.faults import Conflict, TooLarge, UnfinishedJob
 from hepacalc.server.files import Store, commit_folder
 from hepacalc.server.jobs import Work, claim, enqueue, finish, heartbeat, put_back, release, set_aside
-from hepacalc.server.receive import receive, receive_instance, sweep
+from hepacalc.server.receive import earlier_upload, receive, receive_instance, sweep
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import instances, jobs, studies, uploads
 from hepacalc.server.worker import open_site, run_job
@@ -204,15 +204,42 @@ def test_an_upload_that_breaks_leaves_nothing(site):
         assert connection.execute(select(func.count()).select_from(uploads)).scalar() == 0
 
 
-def test_what_a_killed_server_left_is_swept(site):
-    folder = site.store.incoming("killed")
-    folder.mkdir(parents=True)
-    (folder / "000000").write_bytes(b"a")
-    with writing(site.engine) as connection:
-        connection.execute(uploads.insert().values(id="killed", source="api", state="open", created=now() - 10))
-    limits = dataclasses.replace(site.settings.limits, upload_s=5.0)
-    assert sweep(site.engine, dataclasses.replace(site.settings, limits=limits)) == 1
-    assert not folder.exists()
+KILLED = """
+import os, sys
+from pathlib import Path
+from hepacalc.server.receive import receive
+from hepacalc.server.settings import Settings
+from hepacalc.server.worker import open_site
+site = open_site(Settings(data=Path(sys.argv[1])))
+with receive(site.engine, site.settings, source="api", user_id="u", team="A", key="K") as upload:
+    upload.add([b"a"])
+    print("there", flush=True)
+    sys.stdin.read(1)
+"""
+
+
+def test_what_a_killed_process_was_receiving_is_forgotten_at_once(site):
+    def send() -> None:
+        with receive(site.engine, site.settings, source="api", user_id="u", team="A", key="K") as upload:
+            upload.add([b"a"])
+
+    command = [sys.executable, "-c", KILLED, str(site.settings.data)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"there\n"
+        assert sweep(site.engine, site.settings) == 0, "it lives, and is still sending"
+        assert earlier_upload(site.engine, site.settings, "u", "K") is not None
+        with pytest.raises(Conflict):
+            send()
+        other.kill()
+        other.wait()
+    assert earlier_upload(site.engine, site.settings, "u", "K") is None, "the same key may be used again"
+    assert list((site.settings.data / "incoming").iterdir()) == []
+    send()
+    assert sweep(site.engine, site.settings) == 0
+    found = earlier_upload(site.engine, site.settings, "u", "K")
+    assert found is not None
+    assert found[1] == "received"
 
 
 def test_instances_that_come_one_by_one_are_filed_together_and_once(site):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy import select, update
 
 from hepacalc.server.database import now, reading, writing
 from hepacalc.server.jobs import Work, enqueue
+from hepacalc.server.stored import warm
 from hepacalc.server.tables import audit, jobs, studies
 from server_help import Running, add_result, add_study
 
@@ -310,3 +312,13 @@ def test_what_if_shows_flags_and_the_next_step_before_saving(house: Running, mad
     assert plan["items"][0]["action"]["zh"] in page
     assert plan["flags"]
     assert plan["flags"][0]["text"]["zh"] in page
+
+
+def test_what_stays_is_not_looked_through_for_garbage(house: Running):
+    try:
+        warm(house.site)
+        assert gc.get_freeze_count() > 100_000, "the knowledge base and its tables"
+        gc.collect()
+        assert len(gc.get_objects()) < gc.get_freeze_count() / 10
+    finally:
+        gc.unfreeze()

@@ -12,7 +12,7 @@ LINES = 400
 
 # each room may import from its own level and those before it
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("errors", "geometry", "records", "threads"),
+    ("errors", "geometry", "locks", "records", "threads"),
     ("foci", "knowledge"),
     ("reason", "followup"),
     ("patient", "evaluate", "study", "liver", "report", "reports", "interop", "registry"),

@@ -8,7 +8,7 @@ import pytest
 from hepacalc.errors import UsageError
 from hepacalc.reason.differential import differential, posterior
 from hepacalc.reason.evidence import Evidence
-from hepacalc.reason.uncertainty import bands, draw_bank, drawn_posterior
+from hepacalc.reason.uncertainty import DrawBank, bands, draw_bank, drawn_posterior
 from reason_nets import hard, network_by_hand, random_network
 
 EXPOSURE = {"exposure": {"worm": (0.1, 0.6, 0.3), "scar": (0.9, 0.05, 0.05)}}
@@ -118,6 +118,16 @@ def test_all_given_states_drawn_to_nothing_falls_back_on_the_mean():
     found = differential(hard(network, b=1), network)
     assert np.isfinite([found["a"].low, found["a"].high]).all()
     assert found["a"].probability == pytest.approx(0.5, abs=0.01)
+
+
+def test_tables_drawn_ahead_are_those_drawn_when_asked():
+    network = random_network(8, causes=6, sizes=(3, 4, 2))
+    evidence = hard(network, b0=1, b1=2)
+    asked = drawn_posterior(DrawBank(network, 200, 1), evidence, "p0")
+    ahead = DrawBank(network, 200, 1)
+    ahead.fill()
+    ahead._generator = None  # nothing is left to draw
+    assert np.array_equal(drawn_posterior(ahead, evidence, "p0"), asked)
 
 
 def test_bands_are_widened_to_hold_the_point():

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from hepacalc.cohort.executor import Fault
 from hepacalc.errors import LedgerError
+from hepacalc.locks import hold
 
 __all__ = ["LEDGER", "SCHEMA", "Ledger", "Source", "Study", "packed", "unpacked"]
 
@@ -305,20 +306,13 @@ def _locked(path: Path) -> int:
         LedgerError: another process holds it, or the folder cannot be written.
     """
     try:
-        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        path.with_suffix(".lock").touch(mode=0o644)
+        return hold(path.with_suffix(".lock"))
+    except BlockingIOError as fault:
+        raise LedgerError(
+            "another run works on this folder.", hint="Wait for it, or stop it; two at once would undo each other."
+        ) from fault
     except OSError as fault:
         raise LedgerError(
             f"the ledger cannot be used: {os.strerror(fault.errno or 0)}.", hint="Choose a folder you may write to."
         ) from fault
-    try:
-        import fcntl
-
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:
-        return lock  # this system has no such locks
-    except OSError as fault:
-        os.close(lock)
-        raise LedgerError(
-            "another run works on this folder.", hint="Wait for it, or stop it; two at once would undo each other."
-        ) from fault
-    return lock

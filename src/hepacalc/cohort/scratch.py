@@ -12,6 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from hepacalc.locks import HAS_LOCKS, hold
+
 __all__ = ["PREFIX", "make_scratch", "sweep"]
 
 PREFIX = "hepacalc-worker-"
@@ -21,8 +23,10 @@ def make_scratch() -> tuple[str, int | None]:
     """Return a new folder and the descriptor that holds it; None where there are no locks."""
     while True:
         folder = tempfile.mkdtemp(prefix=PREFIX)
+        if not HAS_LOCKS:
+            return folder, None
         try:
-            held = _held(folder)
+            held = hold(Path(folder))
         except (BlockingIOError, FileNotFoundError):
             continue  # another process took it for one that was left behind
         except OSError:
@@ -31,30 +35,11 @@ def make_scratch() -> tuple[str, int | None]:
 
 
 def sweep() -> None:
-    """Remove what workers that are gone have left behind."""
+    """Remove what workers that are gone have left behind; nothing where it cannot be known."""
+    if not HAS_LOCKS:
+        return
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # it is in use, or another user's
-            held = _held(str(folder))
-            if held is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(held)
-
-
-def _held(folder: str) -> int | None:
-    """Return a descriptor that holds a folder.
-
-    Raises:
-        OSError: another process holds it, or it is gone.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    found = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        Path(folder).stat()
-    except OSError:
-        os.close(found)
-        raise
-    return found
+            held = hold(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)

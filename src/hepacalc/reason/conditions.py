@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,6 +80,14 @@ def upper_bound(cause: str, at: Situation, knowledge: Knowledge) -> float:
 
 def _bounds(cause: str, at: Situation, knowledge: Knowledge) -> tuple[float, float]:
     """Return probability and upper bound."""
+    held = at.bounds.get(cause)
+    if held is None or held[0] is not knowledge:
+        held = at.bounds[cause] = (knowledge, _found_bounds(cause, at, knowledge))
+    found: tuple[float, float] = held[1]
+    return found
+
+
+def _found_bounds(cause: str, at: Situation, knowledge: Knowledge) -> tuple[float, float]:
     entries = at.differential.causes
     for harm in at.differential.harms:
         if harm.harm == cause:
@@ -127,8 +135,9 @@ class Asked:
 
     def verdict(self, node: Condition) -> Verdict:
         """Return what becomes of a condition."""
-        for kind, ask in self.kinds.items():
-            if kind in node:
+        for kind in node:
+            ask = self.kinds.get(kind)
+            if ask is not None:
                 if kind not in LEAVES:
                     return ask(node)
                 # the reference keeps the condition alive, so its id stays its own
@@ -250,12 +259,19 @@ def _known_axes(
 
 
 def _inside(block: Block, node: Condition) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which states a condition names, shape ``(states,)``."""
+    """Which states a condition names, shape ``(states,)``; read-only."""
     if "states" in node:
-        return np.isin(block.states, node["states"])
+        return _among(((tuple(block.states), tuple(node["states"])),))
     axes = block.axes or {}
-    sides = [np.isin(values, node.get(axis, list(values))) for axis, values in axes.items()]
-    return reduce(lambda a, b: np.logical_and.outer(a, b).ravel(), sides)
+    return _among(tuple((tuple(values), tuple(node.get(axis, values))) for axis, values in axes.items()))
+
+
+@lru_cache(maxsize=1024)
+def _among(sides: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which of the values of each axis are asked for, all combinations in order."""
+    found = reduce(lambda a, b: np.logical_and.outer(a, b).ravel(), [np.isin(*side) for side in sides])
+    found.flags.writeable = False
+    return found
 
 
 def _sign(value: LabValue, wanted: str) -> bool | None:

@@ -48,6 +48,7 @@ class Situation:
         facts: id of a fact to its value; what is not there is not known.
         labs: id of a laboratory value to it.
         answers: what single conditions were answered, by their id, so that none is reckoned twice.
+        bounds: probability and upper bound of causes and of what they are together, so that none is reckoned twice.
     """
 
     evidence: Evidence
@@ -55,6 +56,7 @@ class Situation:
     facts: Mapping[str, FactValue] = field(default_factory=dict)
     labs: Mapping[str, LabValue] = field(default_factory=dict)
     answers: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict, init=False, repr=False)
+    bounds: dict[str, tuple[Any, tuple[float, float]]] = field(default_factory=dict, init=False, repr=False)
 
 
 def situation(

@@ -64,6 +64,14 @@ class DrawBank:
                 self._states[block] = drawn
             return self._states[block]
 
+    def fill(self) -> None:
+        """Draw all tables now, so that no question waits for them."""
+        for setting in self.network.prior:
+            self.log_prior(setting)
+            self.network.tables(setting)
+        for block in self.network.states:
+            self.block(block)
+
     def log_prior(self, setting: str) -> Singles:
         """Return draws of ``log P(cause | setting)`` with its floor, shape ``(causes, draws)``."""
         with self._lock:

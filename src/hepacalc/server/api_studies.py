@@ -65,7 +65,7 @@ async def upload(request: Request, who: Assessor) -> Response:
     site, key = site_of(request), request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= 200:
         raise InvalidRequest("Idempotency-Key has 1 to 200 characters.", hint="Use a UUID.")
-    earlier = await run_in_threadpool(earlier_upload, site.engine, who.user_id, key) if key else None
+    earlier = await run_in_threadpool(earlier_upload, site.engine, site.settings, who.user_id, key) if key else None
     if earlier is not None:
         if earlier[1] == "open":
             raise Conflict("another request with this Idempotency-Key is under way.", hint="Wait for it.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -28,6 +29,8 @@ _LOG = logging.getLogger("hepacalc.server.dimse")
 _MOST_CONTEXTS = 128
 _MOVE_S = 1800.0
 _WAIT = "It is tried again by itself; look at the network and at the other system."
+_PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+_ASK_SEG = "If it knows no label maps, set seg_type in server.toml, see docs/howto/dicom-node.md."
 _ASK = "Ask who runs the other system whether it accepts this server and these objects."
 
 
@@ -83,13 +86,22 @@ def send_files(node: Node, peer: Peer, paths: Sequence[Path]) -> int:
     """
     with quiet():
         data = [pydicom.dcmread(path) for path in paths]
-    wanted = sorted({(str(one.SOPClassUID), str(one.file_meta.TransferSyntaxUID)) for one in data})
-    with _association(node, peer, [(syntax, [transfer]) for syntax, transfer in wanted]) as found:
+    as_held = {(str(one.SOPClassUID), str(one.file_meta.TransferSyntaxUID)) for one in data}
+    plain = {(syntax, transfer) for syntax, _ in as_held for transfer in _PLAIN}
+    with _association(node, peer, [(syntax, [transfer]) for syntax, transfer in sorted(as_held | plain)]) as found:
+        taken = {(one.abstract_syntax, one.transfer_syntax[0]) for one in found.accepted_contexts}
         for one in data:
+            kind, transfer = str(one.SOPClassUID), one.file_meta.TransferSyntaxUID
+            if kind not in {syntax for syntax, _ in taken}:
+                raise PeerRefused(
+                    f"{peer.ae_title} does not take {one.Modality} objects ({one.SOPClassUID.name}).",
+                    hint=_ASK_SEG if one.Modality == "SEG" else _ASK,
+                )
+            if transfer.is_compressed and (kind, transfer) not in taken:
+                # every system takes the default transfer syntax (PS3.5, section 10.1)
+                one.decompress(generate_instance_uid=False)
             try:
                 status = found.send_c_store(one).get("Status")
-            except ValueError as fault:  # no context was accepted for it
-                raise PeerRefused(f"{peer.ae_title} does not take {one.Modality} objects.", hint=_ASK) from fault
             except RuntimeError as fault:  # the association ended
                 raise Unavailable(f"{peer.ae_title} ended the association.", hint=_WAIT) from fault
             if status is None or status & 0xFF00 == 0xA700:

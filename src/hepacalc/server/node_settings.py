@@ -7,15 +7,17 @@ import re
 import ssl
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from hepacalc.errors import UsageError
+from hepacalc.report.writers import SegmentationType
 from hepacalc.server.faults import Unavailable
 from hepacalc.server.settings import Settings
 
 __all__ = ["KINDS", "RIGHTS", "Archive", "Node", "Peer", "read_node"]
 
+SEG_TYPES = get_args(SegmentationType)
 RIGHTS = ("store", "query", "retrieve")
 """What a peer may do here: send objects, ask what is there, have it sent to itself."""
 KINDS = ("SEG", "SR", "KO")
@@ -94,6 +96,8 @@ class Node:
         archives: DICOMweb servers.
         send_to: peers and archives that results go to.
         send: kinds of object that are sent, of :data:`KINDS`.
+        seg_type: of all DICOM SEG made here, ``LABELMAP`` (Label Map Segmentation Storage) or ``BINARY`` (Segmentation
+            Storage), which older systems know.
         settle_s: corrections by a person are sent after so long without a further one.
         priors_from: peers and archives that are asked for earlier studies.
         most_priors: so many are fetched for one study, the latest ones.
@@ -116,6 +120,7 @@ class Node:
     archives: tuple[Archive, ...] = ()
     send_to: tuple[str, ...] = ()
     send: tuple[str, ...] = ("SEG", "SR")
+    seg_type: str = "LABELMAP"
     settle_s: float = 300.0
     priors_from: tuple[str, ...] = ()
     most_priors: int = 3
@@ -192,6 +197,8 @@ def read_node(settings: Settings) -> Node:
             raise UsageError("[node]: C-MOVE brings priors to this node, which has no port.", hint=_HINT)
     if not set(node.send) <= set(KINDS) or any(not set(p.may) <= set(RIGHTS) for p in peers):
         raise UsageError(f"[node]: send takes {', '.join(KINDS)}; may takes {', '.join(RIGHTS)}.", hint=_HINT)
+    if node.seg_type not in SEG_TYPES:
+        raise UsageError(f"[node]: seg_type takes {', '.join(SEG_TYPES)}.", hint=_HINT)
     if bool(node.certificate) != bool(node.key):
         raise UsageError("[node]: certificate and key belong together.", hint=_HINT)
     if node.pdu_bytes < 4096 or node.associations < 1 or node.connections < 1 or node.timeout_s <= 0:

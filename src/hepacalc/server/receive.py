@@ -15,13 +15,16 @@ Nothing is parsed here: that is done in the process of an ``intake`` job, under 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import Engine, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from hepacalc.locks import hold
 from hepacalc.server.database import new_id, now, reading, writing
 from hepacalc.server.faults import Conflict, InvalidRequest, TooLarge, Unavailable
 from hepacalc.server.files import Store, WholeFile, make_folder, sync_folder, write_whole
@@ -139,6 +142,7 @@ def receive(
     upload = Upload(engine, settings, new_id())
     folder = Store(settings.data).incoming(upload.id)
     make_folder(folder)
+    held = _held(folder)
     row = {"id": upload.id, "user_id": user_id, "team": team, "source": source, "idempotency_key": key,
            "state": "open", "created": now()}  # fmt: skip
     done = False
@@ -162,19 +166,22 @@ def receive(
     finally:
         if not done:
             shutil.rmtree(folder, ignore_errors=True)
-            with writing(engine) as connection:
-                connection.execute(uploads.delete().where(uploads.c.id == upload.id, uploads.c.state == "open"))
+            _forget(engine, upload.id)
+        os.close(held)
 
 
-def earlier_upload(engine: Engine, user_id: str, key: str) -> tuple[str, str, str] | None:
-    """Return id, state and digest of what the same user sent with the same idempotency key."""
+def earlier_upload(engine: Engine, settings: Settings, user_id: str, key: str) -> tuple[str, str] | None:
+    """Return id and state of what the same user sent with the same idempotency key.
+
+    What a process that is gone was receiving is as if it had never been sent.
+    """
     with reading(engine) as connection:
         row = connection.execute(
-            select(uploads.c.id, uploads.c.state, uploads.c.digest).where(
-                uploads.c.user_id == user_id, uploads.c.idempotency_key == key
-            )
+            select(uploads.c.id, uploads.c.state).where(uploads.c.user_id == user_id, uploads.c.idempotency_key == key)
         ).first()
-    return None if row is None else (row.id, row.state, row.digest)
+    if row is None or (row.state == "open" and _remove_left(engine, settings, row.id)):
+        return None
+    return row.id, row.state
 
 
 class OpenUploads:
@@ -268,13 +275,48 @@ def _open_upload(engine: Engine, settings: Settings, source: str, team: str, gro
 
 
 def sweep(engine: Engine, settings: Settings) -> int:
-    """Remove what uploads that never ended left behind; return how many there were. Call when the server starts."""
-    limit = now() - settings.limits.upload_s
+    """Remove what processes that are gone were receiving; return how many uploads. Call when one was found dead."""
+    with reading(engine) as connection:
+        found = connection.execute(select(uploads.c.id).where(uploads.c.state == "open")).scalars().all()
+    return sum(_remove_left(engine, settings, upload_id) for upload_id in found)
+
+
+def _remove_left(engine: Engine, settings: Settings, upload_id: str) -> bool:
+    """Remove an open upload that nobody receives any more; False when somebody does, or it is no longer open."""
+    folder = Store(settings.data).incoming(upload_id)
+    held = None
+    try:
+        held = hold(folder)
+    except FileNotFoundError:
+        pass  # gone, but for its row
+    except OSError:
+        return False
+    try:
+        is_left = _forget(engine, upload_id)
+        if is_left:
+            shutil.rmtree(folder, ignore_errors=True)
+        return is_left
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def _held(folder: Path) -> int:
+    """Return a descriptor that says that somebody receives into a folder, for as long as it is open.
+
+    Raises:
+        Unavailable: it cannot be had.
+    """
+    try:
+        return hold(folder)
+    except OSError as fault:
+        raise Unavailable(
+            "the data folder cannot be locked.", hint="Put it on a disk that has locks, e.g. a local one."
+        ) from fault
+
+
+def _forget(engine: Engine, upload_id: str) -> bool:
+    """Take an open upload out of the table; False when there is none."""
     with writing(engine) as connection:
-        old = connection.execute(
-            select(uploads.c.id).where(uploads.c.state == "open", uploads.c.created < limit)
-        ).scalars().all()  # fmt: skip
-        connection.execute(uploads.delete().where(uploads.c.id.in_(old)))
-    for upload_id in old:
-        shutil.rmtree(Store(settings.data).incoming(upload_id), ignore_errors=True)
-    return len(old)
+        gone = connection.execute(uploads.delete().where(uploads.c.id == upload_id, uploads.c.state == "open"))
+    return bool(gone.rowcount)

@@ -106,15 +106,16 @@ class Supervisor:
             child.not_before = time.monotonic() + min(0.2 * 2**child.failures, _LONGEST_WAIT_S)
             _close(child.process)
             child.process = None
-            if child.role == "worker":
-                self._release(child.name)
+            self._give_back(child)
         if time.monotonic() >= child.not_before:
             self._start(child)
 
-    def _release(self, worker: str) -> None:
-        """Give back the jobs of a dead worker, which then need not wait for their lease to end."""
+    def _give_back(self, dead: _Child) -> None:
+        """Let nothing wait for a process that is gone: what it was receiving, and a worker's jobs."""
         try:
-            release(self.site.engine, worker)
+            sweep(self.site.engine, self.site.settings)
+            if dead.role == "worker":
+                release(self.site.engine, dead.name)
         except Unavailable as error:
             _LOG.warning("database unavailable", extra={"code": error.code})
 

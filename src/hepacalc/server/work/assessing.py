@@ -44,7 +44,9 @@ class Assess:
             progress=tell,
         )
         write_arrays(found.volume, found.liver_mask, found.labels, out)
-        return write_result(found, out, study=files if request["kind"] == "dicom" else None, tell=tell)
+        return write_result(
+            found, out, study=files if request["kind"] == "dicom" else None, seg_type=request["seg_type"], tell=tell
+        )
 
     def commit(self, site: Site, job: Job, made: Path, found: dict[str, Any]) -> None:
         """Keep the assessment."""

@@ -69,7 +69,9 @@ class Edit(Assess):
         )
         tell("finding and measuring foci", 1.0)
         write_arrays(found.volume, found.liver_mask, found.labels, out)
-        told = write_result(found, out, study=files if request["kind"] == "dicom" else None, tell=tell)
+        told = write_result(
+            found, out, study=files if request["kind"] == "dicom" else None, seg_type=request["seg_type"], tell=tell
+        )
         return {**told, "priors": earlier if found.followup is not None else []}
 
 

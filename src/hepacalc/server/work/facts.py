@@ -65,7 +65,7 @@ class Facts(Assess):
         found = replace(found, reasoning=reasoning, run=run)
         write_arrays(found.volume, found.liver_mask, found.labels, out)
         study = Path(request["files"]) if request["kind"] == "dicom" else None
-        told = write_result(found, out, study=study, tell=tell)
+        told = write_result(found, out, study=study, seg_type=request["seg_type"], tell=tell)
         is_tracked = [focus.tracking_uid for focus in found.foci] != were
         return {**told, "comparison": request["comparison"], "is_tracked": is_tracked}
 

@@ -23,7 +23,7 @@ from hepacalc.report.pdf import pdf_is_available
 from hepacalc.report.reason_views import reasoning_of
 from hepacalc.report.reason_words import headline
 from hepacalc.report.write import write_exports
-from hepacalc.report.writers import ExportContext, SourceStudy, get_writers
+from hepacalc.report.writers import ExportContext, SegmentationType, SourceStudy, get_writers
 from hepacalc.server.headers import instance_of
 from hepacalc.server.work import Tell
 from hepacalc.server.work.storing import LABELS, LIVER_BIT, RESULTS, SCAN
@@ -55,7 +55,13 @@ def patient_of(request: dict[str, Any], today: datetime.date) -> Patient:
 
 
 def write_result(
-    assessment: Assessment, out: Path, *, study: Path | None, deidentify: bool = False, tell: Tell
+    assessment: Assessment,
+    out: Path,
+    *,
+    study: Path | None,
+    seg_type: SegmentationType = "LABELMAP",
+    deidentify: bool = False,
+    tell: Tell,
 ) -> dict[str, Any]:
     """Write all files of an assessment into ``out/results`` and return its headline and the DICOM objects among them.
 
@@ -63,6 +69,7 @@ def write_result(
         assessment: with its scan.
         out: folder of the job.
         study: the received files, for objects that refer to them.
+        seg_type: SegmentationType of the DICOM SEG.
         deidentify: whether identity is left out.
         tell: told of the progress.
     """
@@ -71,7 +78,7 @@ def write_result(
     pdf = ("pdf",) if pdf_is_available() else ()
     source = read_headers(study, assessment.volume) if study is not None else ()
     formats = (*(name for name in _OBJECTS if source or name == "fhir"), *pdf, *_TEXTS)
-    context = ExportContext("en", SourceStudy(source) if source else None, deidentify)
+    context = ExportContext("en", SourceStudy(source) if source else None, deidentify, seg_type)
     write_outputs(assessment, results, writers=get_writers(formats), context=context)
     tell("writing the report", 0.6)
     (results / "zh").mkdir()

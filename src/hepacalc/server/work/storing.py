@@ -15,6 +15,7 @@ from hepacalc.server.files import commit_folder
 from hepacalc.server.filing import add_instances
 from hepacalc.server.follow_up import comparison_for, lineage, queue_follow_up, weighing_work
 from hepacalc.server.jobs import Job, enqueue, finish
+from hepacalc.server.node_settings import read_node
 from hepacalc.server.outgoing import queue_sends
 from hepacalc.server.tables import assessments, comparisons, facts, jobs, studies
 from hepacalc.server.work import Site
@@ -68,6 +69,7 @@ def study_request(site: Site, job: Job) -> dict[str, Any]:
         "compared": str(folder / compared / "comparison.json") if compared else None,
         "earlier": earlier,
         "knowledge": site.settings.knowledge,
+        "seg_type": read_node(site.settings).seg_type,
         "payload": dict(job.payload),
     }
 
