@@ -20,7 +20,9 @@ __all__ = ["Sample", "laid"]
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-_TURN_DEGREES, _STRETCH, _SIZE, _SHIFT_MM, _WARP_MM = 6.0, 0.06, 0.06, 4.0, 5.0
+_TURN_DEGREES, _STRETCH, _SIZE, _SHIFT_MM = 7.0, 0.08, 0.06, 4.0
+# the liver is bent by waves of so many knots across the grid, by up to so many millimetres
+_WARPS = ((6, 7.0), (12, 2.5))
 _UNSEEN, _REPAINTED, _DISTURBED, _CUT = 0.06, 0.25, 0.5, 0.06
 _POINTS, _BESIDE_MM, _BESIDE = 12000, 8.0, 0.2
 
@@ -101,9 +103,10 @@ def _cells(drawn: Drawn, rng: np.random.Generator | None) -> F32:
             turn = turn @ one
         size = np.diag(np.exp(rng.normal(0, _STRETCH, 3) + rng.normal(0, _SIZE)))
         place = place @ (turn @ size).astype(np.float32).T + rng.normal(0, _SHIFT_MM, 3).astype(np.float32)
-        wave = rng.standard_normal((1, 3, 6, 6, 6), np.float32) * np.float32(rng.uniform(0, _WARP_MM))
-        wide = F.interpolate(torch.from_numpy(wave), SHAPE, mode="trilinear", align_corners=True)
-        place = place + wide[0].permute(1, 2, 3, 0).numpy()
+        for knots, most in _WARPS:
+            wave = rng.standard_normal((1, 3, knots, knots, knots), np.float32) * np.float32(rng.uniform(0, most))
+            wide = F.interpolate(torch.from_numpy(wave), SHAPE, mode="trilinear", align_corners=True)
+            place = place + wide[0].permute(1, 2, 3, 0).numpy()
     centre = np.argwhere(drawn.outline_mm < 0).mean(axis=0)
     return np.asarray(place / STEP_MM + centre, np.float32)
 

@@ -82,15 +82,6 @@ class Population:
     seen: dict[str, float]
     signs: F64
 
-    def thinned(self, every: int) -> Population:
-        """Return every n-th of the anatomies."""
-        return Population(
-            {name: place[::every] for name, place in self.points.items()},
-            {name: (point[::every], normal[::every]) for name, (point, normal) in self.planes.items()},
-            self.seen,
-            self.signs[::every],
-        )
-
     def shares(self, points_mm: F64) -> F64:
         """Return the probability of each segment at LPS points ``(n, 3)``, as ``(n, 9)``."""
         out = np.zeros((len(points_mm), len(SEGMENTS)))
