@@ -1,4 +1,4 @@
-"""Samples for a step: a drawn liver turned, stretched and warped, its veins and noise painted anew, its mask disturbed."""
+"""Samples for a step: a drawn liver turned and warped, its veins and noise painted anew, its mask disturbed."""
 
 from __future__ import annotations
 

@@ -79,7 +79,10 @@ def draw(number: int) -> Drawn:
     )  # fmt: skip
     field = scene.anatomy.liver
     inside = np.argwhere(field.values < 0)
-    low, high = (np.array(field.origin_mm) + field.step_mm * inside.min(0), field.origin_mm + field.step_mm * inside.max(0))
+    low, high = (
+        np.array(field.origin_mm) + field.step_mm * inside.min(0),
+        field.origin_mm + field.step_mm * inside.max(0),
+    )
     made = scan(
         scene, spacing_mm=(STEP_MM,) * 3, slice_thickness_mm=_THICKNESS_MM, noise_hu=0,
         z_range_mm=(low[0] - _MARGIN_MM, high[0] + _MARGIN_MM), rounded=False,

@@ -142,8 +142,10 @@ def _aside(net: ReaderNet, livers: Path, kept_aside: int) -> str:
             inside = sample.weight == 1
             right = float((said.argmax(0) == sample.label)[inside].float().mean())
             found.append((right, float(F.cross_entropy(said.T[inside], sample.label[inside]))))
-    return "none kept aside" if not found else "{} kept aside, right {:.4f}, loss {:.4f}".format(
-        len(found), *np.mean(found, axis=0)
+    return (
+        "none kept aside"
+        if not found
+        else "{} kept aside, right {:.4f}, loss {:.4f}".format(len(found), *np.mean(found, axis=0))
     )
 
 

@@ -153,7 +153,8 @@ def write_reader(net: ReaderNet, metadata: Mapping[str, str], path: Path) -> int
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         g.nodes, "segments",
-        [value("seen", TensorProto.FLOAT, [1, CHANNELS, *SHAPE]), value("place", TensorProto.FLOAT, [1, PLACES, *half])],
+        [value("seen", TensorProto.FLOAT, [1, CHANNELS, *SHAPE]),
+         value("place", TensorProto.FLOAT, [1, PLACES, *half])],
         [value("log", TensorProto.FLOAT, [1, len(SEGMENTS), *half])],
         g.weights,
     )  # fmt: skip

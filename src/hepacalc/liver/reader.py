@@ -46,7 +46,9 @@ class Reading:
     def log_shares(self, points_mm: F64) -> F64:
         """Return logarithms of the share of each segment at LPS points ``(n, 3)``, as ``(n, 9)``."""
         cell = ((points_mm - self.start_mm) / (2 * GRID_MM))[:, ::-1].T
-        log = np.stack([ndimage.map_coordinates(part, cell, float, order=1, mode="nearest") for part in self.log], axis=1)
+        log = np.stack(
+            [ndimage.map_coordinates(part, cell, float, order=1, mode="nearest") for part in self.log], axis=1
+        )
         return np.asarray(log - np.logaddexp.reduce(log, axis=1, keepdims=True))
 
 
