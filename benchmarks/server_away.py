@@ -57,7 +57,7 @@ def _away(folder: Path, share: float) -> list[dict[str, Any]]:
                 raise SystemExit(f"a study was not assessed: {_worklist(client)}")
             time.sleep(1)
         time.sleep(max(began + AWAY_S * share - time.monotonic(), 0))
-        said = sum({"kind": "send", "code": "SRV-07"} in one["waits"] for one in _worklist(client))
+        said = sum(any(wait["kind"] == "send" for wait in one["waits"]) for one in _worklist(client))
         (folder / "pacs").mkdir()
         with subprocess.Popen(["storescp", "-aet", "PACS", "-od", str(folder / "pacs"), str(port)]) as pacs:
             back = time.monotonic()

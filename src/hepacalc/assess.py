@@ -52,15 +52,15 @@ from hepacalc.records import (
     SeriesChoice,
     Volume,
 )
+from hepacalc.report.schema import SCHEMA_VERSION
 from hepacalc.report.words import obstacles
 from hepacalc.study import open_study
 from hepacalc.study.calibration_file import read_calibration
 from hepacalc.study.quality import assess_quality, require_ct_numbers, smallest_trusted_mm
 from hepacalc.threads import thread_pool
 
-__all__ = ["SCHEMA_VERSION", "assess", "assess_volume"]
+__all__ = ["assess", "assess_volume"]
 
-SCHEMA_VERSION = "1.1"
 Progress = Callable[[str, float], None]
 Path_ = str | os.PathLike[str]
 

@@ -17,7 +17,6 @@ from hepacalc.cli_explain import explain
 from hepacalc.cli_export import (
     Deidentify,
     DeidentifyKey,
-    Language,
     PatientId,
     SegType,
     SegTypeChoice,
@@ -27,6 +26,7 @@ from hepacalc.cli_export import (
     with_source,
 )
 from hepacalc.cli_knowledge import knowledge
+from hepacalc.cli_options import Debug, Language, SiteKnowledge
 from hepacalc.cli_patient import patient
 from hepacalc.cli_read_report import read_report
 from hepacalc.cli_registry import registry
@@ -94,9 +94,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
-
-
 @app.callback()
 def _root(
     version: Annotated[
@@ -139,10 +136,7 @@ def assess(
         Path | None,
         typer.Option("--patient", metavar="FILE", help="What is known of the patient: adds causes, red flags, plan."),
     ] = None,
-    own_knowledge: Annotated[
-        Path | None,
-        typer.Option("--knowledge", metavar="FILE", help="Your site's own priors and thresholds, with --patient."),
-    ] = None,
+    own_knowledge: SiteKnowledge = None,
     priors: Priors = None,
     allow_gaps: Annotated[
         bool, typer.Option("--allow-gaps", help="With missing slices, measure the largest regular block.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepacalc.cli_export import Language
+from hepacalc.cli_options import AsJson, Debug, Language, SiteKnowledge
 from hepacalc.errors import UsageError
 from hepacalc.terminal import write_line
 
@@ -40,7 +40,6 @@ class EngineChoice(StrEnum):
 Folder = Annotated[
     Path, typer.Argument(metavar="OUT", help="Folder that hepacalc cohort run wrote.", show_default=False)
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
 Engine = Annotated[EngineChoice, typer.Option("--engine", help="Processes of this machine, or a Ray cluster.")]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Studies at the same time; else as the cores allow.")
@@ -73,9 +72,6 @@ Segmenter = Annotated[str, typer.Option("--segmenter", metavar="NAME", help="Wha
 Calibration = Annotated[
     Path | None, typer.Option("--calibration", metavar="FILE", help="Your scanner's own HU-to-calcium lines.")
 ]
-Knowledge = Annotated[
-    Path | None, typer.Option("--knowledge", metavar="FILE", help="Your site's own priors and thresholds.")
-]
 Agatston = Annotated[bool, typer.Option("--agatston", help="Also give an Agatston-like score (not on contrast).")]
 AllowGaps = Annotated[bool, typer.Option("--allow-gaps", help="With missing slices, measure the largest block.")]
 Today = Annotated[
@@ -107,7 +103,7 @@ def run(
     memory_limit: MemoryLimit = None,
     segmenter: Segmenter = "embedded",
     calibration: Calibration = None,
-    knowledge: Knowledge = None,
+    knowledge: SiteKnowledge = None,
     agatston: Agatston = False,
     allow_gaps: AllowGaps = False,
     today: Today = None,
@@ -140,7 +136,7 @@ def list_(
 ) -> None:
     """List the studies of a DICOMweb server as a manifest for cohort run: UIDs and numbers of images, no names."""
     from hepacalc.cohort.inputs import dicomweb
-    from hepacalc.report.folders import told
+    from hepacalc.folders import told
 
     days = ["" if day is None else f"{day:%Y%m%d}" for day in (_day(first, "--from"), _day(last, "--to"))]
     web = dicomweb()
@@ -167,7 +163,7 @@ def recompute(
     patients: Patients = None,
     store: StoreAddress = None,
     calibration: Calibration = None,
-    knowledge: Knowledge = None,
+    knowledge: SiteKnowledge = None,
     today: Today = None,
     debug: Debug = False,
 ) -> None:
@@ -207,7 +203,7 @@ def agree(
     ],
     second: Annotated[Path, typer.Argument(metavar="B", help="The other one.", show_default=False)],
     masks: Annotated[bool, typer.Option("--masks/--no-masks", help="Compare lesions voxel by voxel.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Tell how well two runs or readers agree: kappa, ICC, Bland-Altman, Dice of each lesion."""
@@ -255,7 +251,7 @@ def sample(
 ) -> None:
     """Draw a stratified list of studies to review by hand, with weights."""
     from hepacalc.cohort.sample import sample_csv, sample_studies
-    from hepacalc.report.folders import told
+    from hepacalc.folders import told
 
     strata = tuple(part.strip() for part in by.split(",") if part.strip())
     text = sample_csv(sample_studies(out, by=strata, number=number, seed=seed))

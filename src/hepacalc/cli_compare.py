@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepacalc.cli_export import Deidentify, Language
+from hepacalc.cli_export import Deidentify
+from hepacalc.cli_options import Debug, Language
 from hepacalc.terminal import show_progress, write_line
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def compare(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print comparison.json, or the error, on standard output.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Say what became of each calcified lesion between an earlier exam and a later one."""
     import hepacalc

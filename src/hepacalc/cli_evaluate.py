@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hepacalc.cli_options import Debug, SiteKnowledge
 from hepacalc.terminal import write_line
 
 __all__ = ["evaluate"]
@@ -14,12 +15,9 @@ __all__ = ["evaluate"]
 
 def evaluate(
     cases: Annotated[Path, typer.Argument(metavar="CASES", help="Cases, one JSON object a line.", show_default=False)],
-    overlay: Annotated[
-        Path | None,
-        typer.Option("--overlay", metavar="PATH", help="A site's own YAML file, or a folder of edited files."),
-    ] = None,
+    knowledge: SiteKnowledge = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines; the last one holds the figures.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Measure the differential on published cases with known diagnosis, beside two baselines."""
     from hepacalc.evaluate.case_file import read_case_file
@@ -27,6 +25,6 @@ def evaluate(
     from hepacalc.evaluate.tell import json_lines, text_lines
     from hepacalc.knowledge import load_knowledge
 
-    results = evaluate_cases(read_case_file(cases), load_knowledge(overlay))
+    results = evaluate_cases(read_case_file(cases), load_knowledge(knowledge))
     for line in json_lines(results) if as_json else text_lines(results):
         write_line(line)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hepacalc.cli_export import Language
+from hepacalc.cli_options import Debug, Language, SiteKnowledge
 from hepacalc.terminal import write_line
 
 __all__ = ["explain"]
@@ -23,14 +23,12 @@ def explain(
         Path | None,
         typer.Option("--out", "-o", metavar="OUT", help="Folder for explanation.html and explanation.json."),
     ] = None,
-    knowledge: Annotated[
-        Path | None, typer.Option("--knowledge", metavar="FILE", help="Your site's own priors and thresholds.")
-    ] = None,
+    knowledge: SiteKnowledge = None,
     language: Language = "en",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print explanation.json, or the error, on standard output.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Tell what it may be and what to do next without a scan: ultrasound, outside report, fetus."""
     from hepacalc.consult import consult

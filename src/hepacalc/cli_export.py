@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepacalc.cli_options import Debug, Language
 from hepacalc.errors import UsageError
 from hepacalc.terminal import write_line
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Deidentify",
     "DeidentifyKey",
-    "Language",
     "PatientId",
     "SegType",
     "export",
@@ -37,7 +37,6 @@ class SegTypeChoice(StrEnum):
     BINARY = "binary"
 
 
-Language = Annotated[str, typer.Option("--lang", metavar="LANG", help="Language of texts for readers: en or zh.")]
 SegType = Annotated[SegTypeChoice, typer.Option("--seg-type", help="Kind of DICOM SEG.")]
 Deidentify = Annotated[bool, typer.Option("--deidentify", help="Leave out identity: UIDs are mapped.")]
 DeidentifyKey = Annotated[
@@ -74,7 +73,7 @@ def export(
     deidentify_key: DeidentifyKey = None,
     patient_id: PatientId = None,
     seg_type: SegType = SegTypeChoice.LABELMAP,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Write further formats of a stored assessment, without assessing the scan again."""
     from hepacalc.interop.uids import is_without_identity

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hepacalc.cli_options import AsJson, Debug, Language, SiteKnowledge
 from hepacalc.errors import STATUS, KnowledgeError
 from hepacalc.terminal import write_line
 
@@ -24,35 +24,18 @@ knowledge = typer.Typer(
 )
 
 
-class Language(StrEnum):
-    """Languages of the data."""
-
-    EN = "en"
-    ZH = "zh"
-
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Overlay = Annotated[
-    Path | None,
-    typer.Option(
-        "--overlay", metavar="PATH", help="A site's own YAML file, or a folder of edited files, laid over it."
-    ),
-]
-
-
 @knowledge.callback()
 def _root() -> None:
     pass
 
 
 @knowledge.command()
-def check(overlay: Overlay = None, as_json: AsJson = False, debug: Debug = False) -> None:
+def check(site: SiteKnowledge = None, as_json: AsJson = False, debug: Debug = False) -> None:
     """List every fault: a number without source, a cause out of reach, a pointer that leads nowhere."""
     from hepacalc.knowledge import load_knowledge
     from hepacalc.knowledge.check import check_knowledge
 
-    problems = check_knowledge(overlay)
+    problems = check_knowledge(site)
     if problems and as_json:
         sys.stdout.write(json.dumps({"faults": [problem._asdict() for problem in problems]}, ensure_ascii=False) + "\n")
         raise typer.Exit(STATUS["KNO"].exit_status)
@@ -63,7 +46,7 @@ def check(overlay: Overlay = None, as_json: AsJson = False, debug: Debug = False
             f"the knowledge base has {len(problems)} fault{'s' * (len(problems) > 1)}, the first: {problems[0]}.",
             hint="Correct the files and run it again.",
         )
-    found = load_knowledge(overlay)
+    found = load_knowledge(site)
     told: dict[str, object] = {
         "version": found.version, "site": found.site, "faults": [], "causes": len(found.causes),
         "blocks": len(found.blocks), "settings": len(found.settings), "red flags": len(found.redflags),
@@ -80,16 +63,18 @@ def check(overlay: Overlay = None, as_json: AsJson = False, debug: Debug = False
 @knowledge.command()
 def show(
     cause: Annotated[str, typer.Argument(metavar="CAUSE", help="Id or name of a cause, e.g. ce.", show_default=False)],
-    language: Annotated[Language, typer.Option("--language", help="Language of names and sentences.")] = Language.EN,
-    overlay: Overlay = None,
+    language: Language = "en",
+    site: SiteKnowledge = None,
     debug: Debug = False,
 ) -> None:
     """Print all that is held of one cause, with counts and sources."""
     from hepacalc.knowledge import load_knowledge
     from hepacalc.knowledge.show import cause_text, find_cause
+    from hepacalc.report.language import check_language, whole
 
-    found = load_knowledge(overlay)
-    write_line(cause_text(found, find_cause(found, cause), language.value))
+    told = whole(check_language(language))
+    found = load_knowledge(site)
+    write_line(cause_text(found, find_cause(found, cause), told))
 
 
 @knowledge.command()
@@ -97,8 +82,8 @@ def diff(
     edited: Annotated[
         Path,
         typer.Argument(
-            metavar="OVERLAY_OR_FOLDER",
-            help="A site's own YAML file, or a folder of edited files of the knowledge base.",
+            metavar="PATH",
+            help="Your site's own YAML file, or a folder of edited files of the knowledge base.",
             show_default=False,
         ),
     ],

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from hepacalc.cli_options import AsJson, Debug
 from hepacalc.errors import OutputError, UsageError
 from hepacalc.terminal import write_line
 
@@ -26,11 +27,9 @@ def patient(
     fhir: Annotated[
         Path | None, typer.Option("--fhir", metavar="BUNDLE", help="Turn a FHIR R4 bundle into a patient file.")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to write it; else standard output.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    output: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write it; else standard output.")] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Write a patient file to fill in (--new), check one, or make one from a FHIR bundle (--fhir)."""
     if sum([file is not None, new, fhir is not None]) != 1:

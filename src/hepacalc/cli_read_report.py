@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hepacalc.cli_options import Debug
 from hepacalc.errors import OutputError, UsageError
 from hepacalc.terminal import write_line
 
@@ -53,7 +54,7 @@ def read_report(
         str | None, typer.Option(metavar="DATE", help="Of the examination, for --patient: YYYY-MM-DD or shorter.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Read old radiology reports, English or Chinese: calcification of the liver, each answer with its words."""
     from hepacalc.reports.files import is_table

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepacalc.cli_export import Language
+from hepacalc.cli_options import AsJson, Debug, Language
 from hepacalc.cli_registry_common import (
     DEFAULT,
-    AsJson,
     By,
-    Debug,
     IdentityFile,
     Key,
     Today,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hepacalc.registry.store import Registry
 
 __all__ = [
-    "DEFAULT", "AsJson", "By", "Debug", "IdentityFile", "Key", "Today", "Where", "checked_or_today", "day_of",
+    "DEFAULT", "By", "IdentityFile", "Key", "Today", "Where", "checked_or_today", "day_of",
     "now_here", "opened", "people_of", "tell", "who", "write_file", "write_json",
 ]  # fmt: skip
 
@@ -46,8 +46,6 @@ Key = Annotated[str, typer.Argument(metavar="PATIENT", help="Pseudonym of the pa
 IdentityFile = Annotated[
     Path | None, typer.Option("--identity", metavar="FILE", help="Identity file: who pseudonyms are. Kept apart.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")]
 
 
 @contextmanager

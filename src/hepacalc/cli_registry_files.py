@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hepacalc.cli_registry_common import DEFAULT, AsJson, Debug, Key, Where, opened, write_json
+from hepacalc.cli_options import AsJson, Debug
+from hepacalc.cli_registry_common import DEFAULT, Key, Where, opened, write_json
 from hepacalc.errors import DamagedRegistry
 from hepacalc.terminal import write_line
 

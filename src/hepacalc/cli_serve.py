@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hepacalc.cli_options import AsJson, Debug
 from hepacalc.errors import MissingDependency, OutputError, UsageError
 from hepacalc.terminal import write_line
 
@@ -37,7 +38,11 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 when left out.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 8042 when left out.")] = None,
     database: Annotated[
-        str | None, typer.Option(metavar="URL", help="postgresql+pg8000://...; SQLite in FOLDER when left out.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="postgresql://USER@HOST/NAME (extra postgresql; password in PGPASSWORD); else SQLite in FOLDER.",
+        ),
     ] = None,
     login: Annotated[LoginChoice | None, typer.Option(help="How people sign in; token when left out.")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Processes that assess; 1 when left out.")] = None,
@@ -49,7 +54,7 @@ def serve(
     new_link: Annotated[
         bool, typer.Option("--new-link", help="Print another one-time link to a server that runs, and leave.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Serve the web app, REST and what else is set, with workers that assess what comes in."""
     _require_extra()
@@ -73,8 +78,8 @@ def serve(
 
 def doctor(
     data: Data = HOME,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Check a deployment: settings, disk, database, jobs, sign-in, network, files. Exit status 1 when one fails."""
     _require_extra()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepacalc.cli_options import Debug
 from hepacalc.terminal import write_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def show(
         typer.Argument(metavar="FILE", help="DICOM SEG, SR or key object selection, of any maker.", show_default=False),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Say what is in a DICOM segmentation, structured report or key object selection; never who it is of."""
     from hepacalc.interop.read_back import read_object, to_plain

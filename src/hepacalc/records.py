@@ -7,7 +7,7 @@ Arrays are ``(z, y, x)``. World coordinates are LPS millimetres. A number that c
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ __all__ = [
     "KINDS",
     "MEASUREMENTS",
     "PATTERNS",
+    "PHASES",
     "Acquisition",
     "Assessment",
     "Burden",
@@ -36,6 +37,7 @@ __all__ = [
     "NotMeasured",
     "Pattern",
     "Phase",
+    "PhaseName",
     "QualityFinding",
     "Run",
     "Segment",
@@ -213,6 +215,10 @@ class QualityFinding:
     fix: str = ""
 
 
+PhaseName = Literal["non-contrast", "arterial", "portal venous", "delayed"]
+PHASES: tuple[PhaseName, ...] = get_args(PhaseName)
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """Contrast phase with its evidence.
@@ -225,7 +231,7 @@ class Phase:
         evidence: words.
     """
 
-    name: Literal["non-contrast", "arterial", "portal venous", "delayed", "undetermined"]
+    name: PhaseName | Literal["undetermined"]
     probability: float
     is_contrast: bool
     vessel_hu: Measurement
@@ -297,9 +303,7 @@ class Liver:
 # ---------------------------------------------------------------- foci
 
 Kind = Literal["calcification", "indeterminate", "vessel", "metal", "stone-like", "outside-liver", "noise"]
-KINDS: tuple[Kind, ...] = (
-    "calcification", "indeterminate", "vessel", "metal", "stone-like", "outside-liver", "noise",
-)  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Certainty = Literal["certain", "probable", "possible"]
 
 PATTERNS: tuple[str, ...] = (

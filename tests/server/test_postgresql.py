@@ -33,15 +33,11 @@ def url() -> Iterator[str]:
         yield found
 
 
-def of(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+pg8000://")
-
-
 @pytest.fixture(scope="module")
 def site(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     data: Path = tmp_path_factory.mktemp("pg") / "data"
     data.mkdir()
-    opened = open_site(small(data, database=of(url)))
+    opened = open_site(small(data, database=url))
     yield opened
     opened.engine.dispose()
 
@@ -109,7 +105,7 @@ def test_instances_of_one_study_make_one_upload(site):
 
 
 def test_a_database_of_the_version_before_is_brought_up_by_one_of_several_processes(url: str, tmp_path: Path):
-    settings = small(tmp_path, database=of(postgres_server.empty_database(url, "before")))
+    settings = small(tmp_path, database=postgres_server.empty_database(url, "before"))
     engine = open_database(settings)
     with writing(engine) as connection:
         connection.exec_driver_sql("ALTER TABLE jobs DROP COLUMN trace")
@@ -135,7 +131,7 @@ def test_a_database_of_the_version_before_is_brought_up_by_one_of_several_proces
 
 
 def test_a_database_that_is_lost_is_waited_for(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    site = open_site(small(tmp_path, database=of(postgres_server.empty_database(url, "lost"))))
+    site = open_site(small(tmp_path, database=postgres_server.empty_database(url, "lost")))
     done: list[str] = []
 
     def finished(site, job):

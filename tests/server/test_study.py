@@ -268,28 +268,40 @@ def test_no_log_line_holds_a_name(house: Running, result: Path, caplog: pytest.L
 
 def test_what_waits_for_a_pacs_or_a_disk_is_said_until_it_is_done(house: Running):
     client, site = house.client("anna"), house.site
-    study, other = (add_study(site, name=f"WAIT^{k}") for k in range(2))
+    study, other, third = (add_study(site, name=f"WAIT^{k}") for k in range(3))
     with writing(site.engine) as connection:
-        for kind, owner in (("send", study), ("assess", study), ("view", other)):
+        for kind, owner in (("send", study), ("assess", study), ("view", other), ("priors", third), ("fetch", third)):
             enqueue(connection, Work(kind, f"{kind}{owner}", study_id=owner, not_before=now() + 600))
 
     def waits() -> dict:
         listed = client.get("/api/studies", params={"search": "wait"}).json()["studies"]
         return {one["id"]: one["waits"] for one in listed}
 
-    assert waits() == {study: [], other: []}, "what waits for its turn is nothing to tell"
-    mine = jobs.c.study_id.in_((study, other))
+    assert waits() == {study: [], other: [], third: []}, "what waits for its turn is nothing to tell"
+    mine = jobs.c.study_id.in_((study, other, third))
     with writing(site.engine) as connection:
         connection.execute(update(jobs).where(mine, jobs.c.kind == "assess").values(error_code="OUT-01"))
         connection.execute(update(jobs).where(mine, jobs.c.kind != "assess").values(error_code="SRV-07"))
-    assert waits() == {study: [{"kind": "assess", "code": "OUT-01"}, {"kind": "send", "code": "SRV-07"}], other: []}
+        connection.execute(update(jobs).where(mine, jobs.c.kind == "fetch").values(state="failed", error_code="SRV-10"))
+
+    def told(kind: str, code: str, state: str = "queued") -> dict[str, str]:
+        return {"kind": kind, "code": code, "state": state}
+
+    assert waits() == {
+        study: [told("assess", "OUT-01"), told("send", "SRV-07")], other: [],
+        third: [told("fetch", "SRV-10", "failed"), told("priors", "SRV-07")],
+    }  # fmt: skip
     for address in ("/", f"/studies/{study}"):
         page = client.get(address, headers={"accept-language": "zh"}).text
         assert "结果尚未送出" in page
         assert "OUT-01" in page
+    for address in ("/", f"/studies/{third}"):
+        page = client.get(address, headers={"accept-language": "zh"}).text
+        assert "无法取得既往检查" in page
+        assert "既往检查尚未取得" in page
     with writing(site.engine) as connection:
         connection.execute(update(jobs).where(mine).values(state="done"))
-    assert waits() == {study: [], other: []}
+    assert waits() == {study: [], other: [], third: []}
 
 
 def test_every_colour_that_a_page_uses_is_in_a_sheet_that_it_loads(house: Running, made):

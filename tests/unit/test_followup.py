@@ -1,7 +1,6 @@
 """Two exams: what became of each lesion, change with its interval, what could have been shown."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ from hepacalc.followup.visible import could_show, in_view
 from hepacalc.geometry import Geometry
 from hepacalc.phantom import draw_scene
 from hepacalc.records import Measured, NotMeasured
-from hepacalc.report.comparison import comparison_markdown
 
 SAME = identity(grid(), "the same grid")
 PLACES = ((-20.0, 0.0, -10.0), (-40.0, 20.0, 0.0), (10.0, -10.0, -30.0), (-60.0, -10.0, 10.0), (-10.0, 40.0, -20.0))
@@ -244,8 +242,3 @@ def test_growth_on_any_earlier_exam_wins() -> None:
         course = course_of(order, 1)
         assert course is not None
         assert course[0] == {"growing": 1.0}
-
-
-def test_the_page_of_the_schema_is_in_step() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "comparison-json.md").read_text("utf-8")
-    assert comparison_markdown().rstrip() in page

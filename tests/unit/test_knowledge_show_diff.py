@@ -161,9 +161,9 @@ def test_command_check(capsys):
 def test_command_check_lists_faults_and_fails(capsys, tmp_path):
     folder_with(tmp_path, "causes/ce.yaml", "harm: dangerous", "harm: bad")
     with pytest.raises(KnowledgeError, match=r"1 fault, the first: causes/ce\.yaml: harm"):
-        command(["check", "--overlay", str(tmp_path)], standalone_mode=False)
+        command(["check", "--knowledge", str(tmp_path)], standalone_mode=False)
     assert "causes/ce.yaml: harm" in capsys.readouterr().out
-    status, said = run(capsys, "check", "--json", "--overlay", str(tmp_path))
+    status, said = run(capsys, "check", "--json", "--knowledge", str(tmp_path))
     assert status == 9
     assert json.loads(said)["faults"][0]["field"] == "harm"
 
@@ -172,14 +172,14 @@ def test_command_check_of_a_sites_file(capsys, tmp_path):
     path = tmp_path / "site.yaml"
     path.write_text("site: A\nthresholds: {speed: {value: 3, source: x}}\n")
     with pytest.raises(KnowledgeError, match=r"thresholds\.speed"):
-        command(["check", "--overlay", str(path)], standalone_mode=False)
+        command(["check", "--knowledge", str(path)], standalone_mode=False)
     path.write_text("site: A\n")
-    assert run(capsys, "check", "--overlay", str(path))[0] == 0
+    assert run(capsys, "check", "--knowledge", str(path))[0] == 0
 
 
 def test_command_show(capsys):
     assert run(capsys, "show", "hcc")[1].startswith("Hepatocellular carcinoma  (hcc)")
-    assert run(capsys, "show", "hcc", "--language", "zh")[1].startswith("肝细胞癌")
+    assert run(capsys, "show", "hcc", "--lang", "zh")[1].startswith("肝细胞癌")
 
 
 def test_command_diff(capsys, tmp_path):

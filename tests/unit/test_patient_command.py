@@ -59,10 +59,10 @@ def test_lines_of_the_template_can_be_taken_in() -> None:
 def test_new_writes_once(tmp_path: Path) -> None:
     assert run("--new") == patient_template()
     target = tmp_path / "patient.yaml"
-    run("--new", "--fetus", "--output", str(target))
+    run("--new", "--fetus", "--out", str(target))
     assert target.read_text("utf-8") == patient_template("fetal")
     with pytest.raises(OutputError, match="exists"):
-        run("--new", "--output", str(target))
+        run("--new", "--out", str(target))
 
 
 def test_check_tells_what_a_file_says(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_fhir_in_file_out(tmp_path: Path) -> None:
                {"resource": {"resourceType": "Claim"}}]  # fmt: skip
     bundle.write_text(json.dumps({"resourceType": "Bundle", "entry": entries}), "utf-8")
     target = tmp_path / "patient.json"
-    run("--fhir", str(bundle), "--output", str(target))
+    run("--fhir", str(bundle), "--out", str(target))
     assert read_patient(target.read_text("utf-8"), today=TODAY).sex == "male"
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(InvalidPatient, match="cannot be read"):

@@ -1,6 +1,5 @@
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -8,12 +7,10 @@ import pytest
 
 from hepacalc.knowledge import load_knowledge
 from hepacalc.patient import schema_exam, schema_history
-from hepacalc.patient.published import patient_markdown, patient_schema, patient_schema_text
+from hepacalc.patient.published import patient_schema
 from hepacalc.patient.read import patient_from_data
 from hepacalc.patient.vocabulary import NONE_STATES, QUESTIONS, SEROLOGY, SITES
 from patient_files import FULL, TODAY
-
-REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
 
 @pytest.fixture(scope="module")
@@ -21,18 +18,6 @@ def validator() -> Any:
     schema = patient_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
-
-
-def test_the_published_schema_is_that_of_the_models() -> None:
-    published = (REFERENCE / "patient.schema.json").read_text("utf-8")
-    assert published == patient_schema_text(), "write hepacalc.patient.published.patient_schema_text() to it"
-
-
-def test_the_published_page_is_made_from_the_models() -> None:
-    page = (REFERENCE / "patient.md").read_text("utf-8")
-    assert patient_markdown() in page, (
-        "put hepacalc.patient.published.patient_markdown() into docs/reference/patient.md"
-    )
 
 
 @pytest.mark.parametrize(

@@ -109,11 +109,14 @@ def test_examples_are_taken_apart():
     text = (
         "x\n```python\na = 1\n```\n```sh\nmake demo\nhepacalc assess a \\\n  -o b\n```\n"
         "<!-- not run: needs x -->\n```sh\nhepacalc assess c\n```\n```text\nhepacalc d\n```\n"
+        "1. y\n\n   <!-- file: s.csv -->\n   ```text\n   a,b\n   ```\n\n   ```sh\n   hepacalc e\n   ```\n"
     )
     found, passed = steps(text)
-    assert [(step.line, step.is_python) for step in found] == [(3, True), (6, False)]
+    assert [(step.line, step.kind) for step in found] == [(3, "python"), (6, "command"), (21, "file"), (25, "command")]
     assert found[0].code == "a = 1\n"
     assert found[1].code.split() == ["hepacalc", "assess", "a", "-o", "b"]
+    assert (found[2].name, found[2].code) == ("s.csv", "a,b\n")
+    assert found[3].code == "hepacalc e"
     assert passed == ["needs x"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from hepacalc.cohort.schema import TABLES
 from hepacalc.cohort.tables import read_tables
 from hepacalc.errors import UsageError
-from hepacalc.report.folders import told
+from hepacalc.folders import told
 
 __all__ = ["LEFT_OUT", "export_tables"]
 

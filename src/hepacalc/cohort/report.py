@@ -13,10 +13,10 @@ import duckdb
 from hepacalc.cohort.policy import REPEATABLE, class_key
 from hepacalc.cohort.statistics import Estimate, wilson
 from hepacalc.cohort.tables import read_tables
+from hepacalc.folders import told
 from hepacalc.records import Measured
 from hepacalc.report import words
 from hepacalc.report.cohort_phrases import CHECK_NAMES, COHORT_WORDS, FAILURE_ADVICE, FAILURE_CLASSES
-from hepacalc.report.folders import told
 from hepacalc.report.html import HTML_LANG, page_environment, style
 from hepacalc.report.language import phrase, speaking, spoken
 from hepacalc.report.numbers import shown

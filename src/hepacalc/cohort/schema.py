@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["COMPARED", "TABLES", "Column", "tables_markdown"]
+__all__ = ["ABOUT", "COMPARED", "TABLES", "Column"]
 
 
 class Column(NamedTuple):
@@ -193,7 +193,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
 COMPARED = tuple(name for name in TABLES if name != "runs")
 """Tables that are the same bytes whatever engine made them, in whatever order; ``runs`` holds clocks."""
 
-_ABOUT = {
+ABOUT = {
     "studies": "One row for each study that was assessed.",
     "foci": "One row for each candidate, mimics included.",
     "lesions": "One row for each lesion that is a calcification or indeterminate.",
@@ -204,13 +204,3 @@ _ABOUT = {
     "flow": "How many studies went which way.",
     "runs": "One row for each attempt: the only table with clocks, so the only one that differs between two runs.",
 }
-
-
-def tables_markdown() -> str:
-    """Return the tables of ``docs/reference/cohort-tables.md``."""
-    parts = []
-    for name, columns in TABLES.items():
-        parts += [f"## {name}", "", _ABOUT[name], "", "| column | type | unit | meaning |", "|---|---|---|---|"]
-        parts += [f"| `{c.name}` | {c.type} | {c.unit} | {c.about} |" for c in columns]
-        parts.append("")
-    return "\n".join(parts)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hepacalc.errors import MissingDependency, OutputError
-from hepacalc.report.folders import staged, told
+from hepacalc.folders import staged, told
 
 __all__ = ["STAMP", "Store", "open_store"]
 

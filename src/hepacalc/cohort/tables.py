@@ -19,7 +19,7 @@ from hepacalc.cohort.ledger import Ledger, unpacked
 from hepacalc.cohort.policy import class_of
 from hepacalc.cohort.schema import TABLES
 from hepacalc.errors import LedgerError
-from hepacalc.report.folders import told
+from hepacalc.folders import told
 
 __all__ = ["connect", "read_tables", "write_tables"]
 

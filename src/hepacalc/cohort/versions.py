@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["STAGES", "StageVersions", "code_hash", "stage_versions"]
+__all__ = ["StageVersions", "code_hash", "stage_versions"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _REASONING = ("consult", "patient", "knowledge", "reason")
@@ -34,9 +34,6 @@ class StageVersions(NamedTuple):
     def all(self) -> str:
         """The version of a whole result."""
         return "-".join(self)
-
-
-STAGES = StageVersions._fields
 
 
 def stage_versions(options: Mapping[str, Any]) -> StageVersions:

@@ -28,7 +28,6 @@ PHASE_SD = 0.10
 VOLUME_SHARE = 0.25
 THICKNESS_RATIO = 1.4
 LARGEST_PERCENT = 100.0
-VOLUME_METHOD = "half maximum"
 
 
 def compare_exams(

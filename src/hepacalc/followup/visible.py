@@ -18,7 +18,6 @@ SURE_FACTOR = 1.5
 BLOOD_FACTOR = 1.2
 EDGE_MM, OUTSIDE_LIVER_MM = 5.0, 6.0
 BESIDE_MM = 3.0
-LARGE_ENOUGH_SHARE = 1.5
 
 
 def in_view(point_mm: F64, exam: Exam, *, margin_mm: float = EDGE_MM) -> bool:

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from hepacalc.records import KINDS, PATTERNS, Kind
 
 __all__ = [
-    "CALIBRATION_SLOPE", "CERTAINTIES", "CERTAINTY", "CONCLUSION", "COUINAUD", "EXTENT", "FINDING", "FINDINGS",
-    "FINDING_SITE", "IMAGING_MEASUREMENT_REPORT", "IMAGING_REPORT", "IMPRESSIONS", "INTERVAL_HIGH", "INTERVAL_LOW",
-    "KIND", "KIND_CODES", "LIVER", "LIVER_SEGMENT", "LOCAL", "LOCAL_UID", "MEASUREMENT_CODES", "OF_INTEREST", "PATTERN",
-    "PATTERN_CODES", "RECOMMENDATIONS", "RED_FLAG", "SEGMENT_CODES", "SYSTEMS", "UNITS", "URGENCIES", "URGENCY",
-    "VOLUME", "Code",
-    "SegmentCode", "cause_code", "segment_site", "unit_code",
+    "CALIBRATION_SLOPE", "CERTAINTIES", "CERTAINTY", "CONCLUSION", "COUINAUD", "EXTENT", "FINDINGS",
+    "IMAGING_MEASUREMENT_REPORT", "IMAGING_REPORT", "INTERVAL_HIGH", "INTERVAL_LOW", "KIND", "KIND_CODES", "LIVER",
+    "LIVER_SEGMENT", "LOCAL", "LOCAL_UID", "MEASUREMENT_CODES", "OF_INTEREST", "PATTERN", "PATTERN_CODES", "RED_FLAG",
+    "SEGMENT_CODES", "SYSTEMS", "UNITS", "URGENCIES", "URGENCY", "VOLUME", "Code", "SegmentCode", "cause_code",
+    "segment_site", "unit_code",
 ]  # fmt: skip
 
 LOCAL = "99HEPACALC"
@@ -185,8 +184,6 @@ def unit_code(unit: str) -> Code:
 
 IMAGING_MEASUREMENT_REPORT = _dcm("126000", "Imaging Measurement Report")
 OF_INTEREST = _dcm("113000", "Of Interest")
-FINDING = _dcm("121071", "Finding")
-FINDING_SITE = _sct("363698007", "Finding Site")
 CONCLUSION = _dcm("121077", "Conclusion")
 LIVER_SEGMENT = _own("liver-segment", "Couinaud segment")
 RED_FLAG = _own("red-flag", "Red flag")
@@ -196,8 +193,6 @@ URGENCIES: Mapping[str, Code] = {
 }
 IMAGING_REPORT = Code("18748-4", "LN", "Diagnostic Imaging Report")
 FINDINGS = Code("59776-5", "LN", "Findings")
-IMPRESSIONS = Code("19005-8", "LN", "Impressions")
-RECOMMENDATIONS = Code("18783-1", "LN", "Recommendations")
 
 
 def cause_code(cause: str, name: str) -> Code:

@@ -25,7 +25,6 @@ __all__ = ["Frame", "Source", "source_of"]
 
 _DATE, _TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
 _AGE = re.compile(r"\d{3}[DWMY]")
-_TOLERANCE_MM = 0.1
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -11,18 +11,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.liver.vessels import LiverBlood, coarse_scan, find_aorta, liver_blood, organs_hu, spine_front
-from hepacalc.records import Acquisition, LiverMask, Measured, Measurement, NotMeasured, Phase, Volume
+from hepacalc.records import (
+    PHASES,
+    Acquisition,
+    LiverMask,
+    Measured,
+    Measurement,
+    NotMeasured,
+    Phase,
+    PhaseName,
+    Volume,
+)
 
 __all__ = ["VesselReference", "detect_phase", "vessel_reference"]
 
-Name = Literal["non-contrast", "arterial", "portal venous", "delayed"]
-PHASES: tuple[Name, ...] = ("non-contrast", "arterial", "portal venous", "delayed")
 _PRIOR = np.array([0.35, 0.15, 0.37, 0.13])
 _FLOOR = 1e-4
 _TEMPER = 0.8
@@ -41,7 +48,7 @@ _CONTRAST = ((3.0, 8.0), (10.0, 20.0), (27.0, 12.0), (8.0, 9.0))
 _WEIGHTS = {"aorta": 1.0, "liver vessels": 0.8, "liver": 0.5, "organs": 0.6}
 
 _NATIVE = re.compile(r"\b(non[- ]?(contrast|con|enh\w*)|without|w/?o|native?|unenhanced|plain|nativ)\b", re.I)
-_WORDS: tuple[tuple[Name, re.Pattern[str]], ...] = (
+_WORDS: tuple[tuple[PhaseName, re.Pattern[str]], ...] = (
     ("arterial", re.compile(r"\b(arterial|art|early|angio|cta)\b", re.I)),
     ("portal venous", re.compile(r"\b(portal|venous|ven|pv|porto\w*)\b", re.I)),
     ("delayed", re.compile(r"\b(delay\w*|late|equilibrium)\b", re.I)),

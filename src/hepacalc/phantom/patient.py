@@ -31,14 +31,13 @@ from hepacalc.phantom.scanner import (
 )
 from hepacalc.phantom.segments import draw_plan
 from hepacalc.phantom.tissue import LIVERS, Tissue, tissues
-from hepacalc.phantom.truth import FocusSpec, PhaseName, Truth
-from hepacalc.records import Acquisition, Volume
+from hepacalc.phantom.truth import FocusSpec, Truth
+from hepacalc.records import PHASES, Acquisition, PhaseName, Volume
 
 __all__ = ["DEFAULT_MIMICS", "Phantom", "Scene", "default_foci", "draw_scene", "make_patient", "scan"]
 
 SCHEMA_VERSION = "1"
 HU_RANGE = (-1024, 3071)
-PHASES: tuple[PhaseName, ...] = ("non-contrast", "arterial", "portal venous", "delayed")
 DEFAULT_MIMICS: tuple[str, ...] = ("gallstone", "costal cartilage", "enhanced vessel")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hepacalc.phantom.truth import PhaseName
+from hepacalc.records import PHASES, PhaseName
 
 __all__ = ["LIVERS", "Tissue", "iodine_gain", "tissues"]
 
@@ -37,8 +37,6 @@ _FIXED: dict[str, tuple[float, float]] = {
     "canal": (28, 6), "cartilage": (105, 14), "cartilage calcium": (380, 90), "sternum": (140, 30),
 }  # fmt: skip
 
-_PHASES: tuple[PhaseName, ...] = ("non-contrast", "arterial", "portal venous", "delayed")
-
 LIVERS: dict[str, float] = {"normal": 0.0, "fatty": -42.0, "iron": 38.0, "amiodarone": 30.0}
 """How much a diseased liver differs from a normal one, in HU on non-contrast CT at 120 kV."""
 
@@ -65,7 +63,7 @@ def tissues(phase: PhaseName, kvp: float, liver: str, rng: np.random.Generator) 
         liver: one of :data:`LIVERS`.
         rng: draws how much this patient differs from the usual.
     """
-    column = _PHASES.index(phase)
+    column = PHASES.index(phase)
     gain = iodine_gain(kvp)
     strength = float(np.clip(rng.normal(1.0, 0.1), 0.75, 1.25))
     out = {}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["FocusSpec", "FocusTruth", "Host", "MimicTruth", "PhaseName", "Truth"]
+from hepacalc.records import PhaseName
+
+__all__ = ["FocusSpec", "FocusTruth", "Host", "MimicTruth", "Truth"]
 
 Host = Literal["parenchyma", "fluid", "soft-tissue mass"]
-PhaseName = Literal["non-contrast", "arterial", "portal venous", "delayed"]
 
 
 @dataclass(frozen=True, slots=True)

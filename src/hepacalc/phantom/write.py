@@ -11,7 +11,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from hepacalc.errors import OutputError, UsageError
-from hepacalc.phantom.aside import filled_aside
+from hepacalc.folders import filled_aside
 from hepacalc.phantom.foci import random_specs
 from hepacalc.phantom.mimics import MIMICS
 from hepacalc.phantom.patient import DEFAULT_MIMICS, Phantom, make_patient

@@ -30,8 +30,6 @@ __all__ = [
 Names = tuple[tuple[str, str], ...]
 """``(language, text)`` pairs, e.g. ``(("en", "Simple cyst"), ("zh", "..."))``."""
 
-Harm = Literal["benign", "watch", "dangerous", "malignant"]
-Needle = Literal["allowed", "caution", "never"]
 By = Literal["measured", "person", "laboratory", "report", "history"]
 
 

@@ -31,7 +31,7 @@ from hepacalc.errors import (
     UsageError,
 )
 
-__all__ = ["APPLICATION_ID", "VERSIONS", "WAIT_SECONDS", "Database", "is_url", "open_database"]
+__all__ = ["APPLICATION_ID", "VERSIONS", "WAIT_SECONDS", "Database", "is_url", "open_database", "postgresql_engine"]
 
 VERSIONS = ("0001", "0002")
 """Versions of the tables, oldest first; the migrations of the same names lead from one to the next."""
@@ -170,26 +170,37 @@ def _sqlite(path: Path, *, create: bool) -> Database:
 
 
 def _postgresql(given: str) -> Database:
+    engine = postgresql_engine(given, "Give one of them with --registry.", hide_parameters=True)
+    return Database(engine, engine.url.set(drivername="postgresql").render_as_string(hide_password=True))
+
+
+def postgresql_engine(given: str, hint: str, **options: Any) -> Engine:
+    """Return the engine of a database in PostgreSQL.
+
+    Args:
+        given: ``postgresql://user@host/name``; the password may stand in ``PGPASSWORD``.
+        hint: how to give another one.
+        options: of the engine.
+
+    Raises:
+        UsageError: a URL of another kind of database.
+        MissingDependency: the package for PostgreSQL is not installed.
+    """
     try:
         url = make_url(given)
     except ArgumentError:
         url = None
     if url is None or url.get_backend_name() != "postgresql" or not url.database:
         kind = given.split("://")[0][:20]
-        raise UsageError(
-            f"wanted a SQLite file or postgresql://USER@HOST/NAME, found a URL of {kind!r}.",
-            hint="Give one of them with --registry.",
-        )
-    shown = url.set(drivername="postgresql").render_as_string(hide_password=True)
+        raise UsageError(f"wanted a SQLite file or postgresql://USER@HOST/NAME, found a URL of {kind!r}.", hint=hint)
     url = url.set(drivername="postgresql+pg8000", password=url.password or os.environ.get("PGPASSWORD"))
     try:
-        engine = create_engine(url, hide_parameters=True)
+        return create_engine(url, **options)
     except ModuleNotFoundError as missing:
         raise MissingDependency(
-            f"A registry in PostgreSQL needs the package {missing.name}, which is not installed.",
+            f"A database in PostgreSQL needs the package {missing.name}, which is not installed.",
             hint='Run: pip install "hepacalc[postgresql]"',
         ) from missing
-    return Database(engine, shown)
 
 
 def _bring_up(database: Database, *, create: bool) -> None:

@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 
 __all__ = [
-    "DERIVED", "METADATA", "assessment", "event", "exam", "lesion", "link", "patient", "plan", "sighting", "step",
-    "tables_markdown", "wording",
+    "ABOUT", "DERIVED", "METADATA", "assessment", "event", "exam", "lesion", "link", "patient", "plan", "sighting",
+    "step", "wording",
 ]  # fmt: skip
 
 METADATA = MetaData(
@@ -233,18 +233,3 @@ Index(
 )
 DERIVED: tuple[Table, ...] = (patient, exam, assessment, lesion, sighting, link, plan, step)
 """What follows from the log, each table after those that it points to."""
-
-
-def tables_markdown() -> str:
-    """Return the tables of ``docs/reference/registry.md``."""
-    parts = []
-    for table in (event, wording, *DERIVED):
-        keys = {column.name for column in table.primary_key}
-        lines = [f"### {table.name}", "", table.info[ABOUT], "", "| column | type | meaning |", "|---|---|---|"]
-        for column in table.columns:
-            marks = ", key" if column.name in keys else ""
-            leads = "".join(f"; leads to `{key.target_fullname}`" for key in column.foreign_keys)
-            kind = str(column.type.compile()).lower()
-            lines.append(f"| `{column.name}` | {kind}{marks} | {column.doc}{leads} |")
-        parts.append("\n".join([*lines, ""]))
-    return "\n".join(parts)

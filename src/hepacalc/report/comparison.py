@@ -15,7 +15,7 @@ from typing import Any
 from hepacalc.errors import UsageError
 from hepacalc.followup.records import STATUSES, Comparison, ExamNote, FollowUp, LesionChange
 from hepacalc.records import Assessment, Measured, Measurement, NotMeasured
-from hepacalc.report.schema import clean, document_json, schema_table
+from hepacalc.report.schema import clean, document_json
 from hepacalc.report.write import write_files
 from hepacalc.report.writers import ExportContext
 
@@ -26,7 +26,6 @@ __all__ = [
     "ComparisonWriter",
     "comparison_csv",
     "comparison_document",
-    "comparison_markdown",
     "load_comparison_schema",
     "write_comparison",
 ]
@@ -167,14 +166,6 @@ def load_comparison_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of ``comparison.json``."""
     schema: dict[str, Any] = json.loads(_schema_text())
     return schema
-
-
-def comparison_markdown() -> str:
-    """Return the tables of ``docs/reference/comparison-json.md``, made from the schema."""
-    schema = load_comparison_schema()
-    parts = [schema_table("comparison.json", schema)]
-    parts += [schema_table(name, part) for name, part in schema["$defs"].items() if "properties" in part]
-    return "\n".join(parts)
 
 
 def write_comparison(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -20,8 +19,6 @@ __all__ = [
     "document_json",
     "load_schema",
     "plain_text",
-    "schema_markdown",
-    "schema_table",
 ]
 
 SCHEMA_VERSION = "1.1"
@@ -72,48 +69,6 @@ def plain_text(value: str) -> str:
     if value.isprintable():
         return value  # neither a control character, nor a direction override, nor a surrogate is printable
     return value.translate(_DROPPED).encode("utf-8", "replace").decode("utf-8")
-
-
-def schema_markdown() -> str:
-    """Return the tables of ``docs/reference/assessment-json.md``, made from the schema."""
-    schema = load_schema()
-    parts = [schema_table("assessment", schema)]
-    parts += [schema_table(name, part) for name, part in schema["$defs"].items() if "properties" in part]
-    return "\n".join(parts)
-
-
-def schema_table(
-    name: str, part: dict[str, Any], *, about: str = "", type_of: Callable[[dict[str, Any]], str] | None = None
-) -> str:
-    """Return the Markdown table of the fields of one part of a JSON Schema.
-
-    Args:
-        name: its heading.
-        part: with ``properties``.
-        about: what is said of it; its description when empty.
-        type_of: tells the type of a field in words.
-    """
-    text = about or " ".join(part.get("description", "").split())
-    lines = [f"## {name}", "", text, "", "| field | type | meaning |", "|---|---|---|"]
-    for field, item in part["properties"].items():
-        meaning = item.get("description", "").replace("|", "\\|")
-        lines.append(f"| `{field}` | {(type_of or _type)(item)} | {meaning} |")
-    return "\n".join([*lines, ""])
-
-
-def _type(about: dict[str, Any]) -> str:
-    if "$ref" in about:
-        return str(about["$ref"]).removeprefix("#/$defs/")
-    if "anyOf" in about:
-        return " or ".join(_type(a) for a in about["anyOf"])
-    if "const" in about:
-        return f"`{about['const']}`"
-    if "enum" in about:
-        return ", ".join(f"`{v}`" for v in about["enum"])
-    kind = about.get("type", "")
-    if kind == "array" and "items" in about:
-        return f"list of {_type(about['items'])}"
-    return " or ".join(kind) if isinstance(kind, list) else str(kind)
 
 
 def clean(value: Any, path: str, *, exact: bool = False) -> Any:

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from hepacalc.errors import OutputError
+from hepacalc.folders import staged, told
 from hepacalc.interop.uids import headers_without_identity, without_identity
 from hepacalc.records import Assessment
 from hepacalc.report.exports import MANIFEST, assessment_digest, manifest_json, owned_files
-from hepacalc.report.folders import staged, told
 from hepacalc.report.html import render_html
 from hepacalc.report.schema import document, document_json
 from hepacalc.report.tables import foci_csv_of

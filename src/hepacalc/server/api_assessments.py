@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import insert, select, update
 from starlette.responses import FileResponse, Response
 
+from hepacalc.records import Kind
 from hepacalc.server.access import assessment_of, need, note, site_of, study_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import new_id, now, reading, writing
@@ -56,9 +57,7 @@ class FocusEdit(BaseModel):
 
     op: Literal["confirm", "relabel", "delete", "draw", "threshold"]
     focus: int = Field(ge=0, le=65535)
-    kind: (
-        Literal["calcification", "indeterminate", "vessel", "metal", "stone-like", "outside-liver", "noise"] | None
-    ) = None
+    kind: Kind | None = None
     runs: list[tuple[int, int]] | None = Field(default=None, max_length=200_000)
     seed: tuple[int, int, int] | None = None
     hu: float | None = Field(default=None, ge=-1024, le=4000)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, select,
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 from hepacalc.errors import UsageError
+from hepacalc.registry.database import postgresql_engine
 from hepacalc.server.faults import Unavailable
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import SCHEMA_VERSION, metadata, schema
@@ -41,7 +42,8 @@ def open_database(settings: Settings) -> Engine:
     """Return the engine of a deployment, with its tables made or checked.
 
     Raises:
-        UsageError: the database is of another version of the server.
+        UsageError: the database is of another version of the server, or of another kind.
+        MissingDependency: the package for PostgreSQL is not installed.
         Unavailable: it cannot be reached.
     """
     url = settings.database_url
@@ -54,7 +56,10 @@ def open_database(settings: Settings) -> Engine:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         else:
-            engine = create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=BUSY_S)
+            engine = postgresql_engine(
+                url, "Set `database` in server.toml.", pool_pre_ping=True, pool_size=10, max_overflow=20,
+                pool_timeout=BUSY_S,
+            )  # fmt: skip
         with engine.begin() as connection:
             metadata.create_all(connection)
             versions = connection.execute(select(schema.c.version)).scalars().all()

@@ -176,6 +176,8 @@ STUDY: dict[str, tuple[str, str]] = {
     "to-newest": ("To the newest", "转到最新版本"),
     "others": ("Other studies of this patient", "该患者的其他检查"),
     "waits": ("Interrupted; tried again by itself", "已中断，将自动重试"),
+    "waits.priors": ("Earlier studies not fetched yet; tried again by itself", "既往检查尚未取得，将自动重试"),
+    "lost.priors": ("Earlier studies could not be fetched: not compared with them", "无法取得既往检查：未与其比较"),
     "waits.send": ("Results not sent yet; tried again by itself", "结果尚未送出，将自动重试"),
     "progress": ("Progress", "进度"),
     "again": ("Assess again", "重新评估"),

@@ -76,7 +76,7 @@ class Settings:
 
     Args:
         data: folder of everything this server keeps.
-        database: SQLAlchemy URL; SQLite in ``data`` when empty.
+        database: ``postgresql://user@host/name``; SQLite in ``data`` when empty.
         host: address to listen on.
         port: 0 lets the system choose.
         login: ``token`` (one person, one-time token), ``users`` (names and passwords), ``oidc``.
@@ -116,7 +116,7 @@ class Settings:
 
     @property
     def database_url(self) -> str:
-        """SQLAlchemy URL of the database."""
+        """URL of the database."""
         return self.database or f"sqlite:///{self.data / 'hepacalc.sqlite'}"
 
     @property

@@ -23,6 +23,7 @@ from hepacalc.report.reason_words import said, urgency_text
 from hepacalc.server.access import optional_identity, site_of
 from hepacalc.server.phrases import say
 from hepacalc.server.views import day, mass, moment, person
+from hepacalc.server.worklist import words_of_wait
 
 __all__ = ["error_page", "language_of", "redirect_to_sign_in", "render"]
 
@@ -88,7 +89,7 @@ def environment() -> Environment:
     found.globals.update(report.globals)
     found.filters.update(report.filters)
     found.tests.update(report.tests)
-    found.globals.update(w=say, static=static, urgency_text=urgency_text)
+    found.globals.update(w=say, static=static, urgency_text=urgency_text, words_of_wait=words_of_wait)
     found.filters.update(person=person, day=day, moment=moment, mass=mass, names=said)
     return found
 

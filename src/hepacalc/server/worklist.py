@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
 
 from hepacalc.server.access import own
 from hepacalc.server.accounts import Identity
@@ -12,12 +13,13 @@ from hepacalc.server.faults import InvalidRequest
 from hepacalc.server.filing import words_of
 from hepacalc.server.tables import jobs, studies, terms
 
-__all__ = ["MOST", "STATES", "page_of", "progress_of", "shown", "waits_of"]
+__all__ = ["MOST", "STATES", "page_of", "progress_of", "shown", "waits_of", "words_of_wait"]
 
 MOST = 200
 """Studies on one page."""
 STATES = ("waiting", "assessing", "assessed", "failed")
 SHOWN_KINDS = ("assess", "edit", "facts", "form")
+PRIOR_KINDS = ("priors", "fetch")
 WEIGHING_KINDS = ("compare", "weigh")
 """Jobs at whose end a study looks different: its page waits for them, and is loaded anew."""
 RARE = 1000
@@ -123,18 +125,28 @@ def progress_of(
 
 def waits_of(connection: Connection, study_ids: list[str]) -> dict[str, list[dict[str, str]]]:
     """Return for each study what waits to be tried again by itself, with the code of why: a partner, disk or database
-    that was away. ``send`` is the sending of results.
+    that was away. ``send`` is the sending of results, ``priors`` and ``fetch`` are the search for earlier studies and
+    their coming; these two are told of with ``failed`` when they were given up, too.
     """
     rows = connection.execute(
-        select(jobs.c.study_id, jobs.c.kind, jobs.c.error_code).distinct()
-        .where(jobs.c.study_id.in_(study_ids), jobs.c.state == "queued", jobs.c.error_code != "",
-               jobs.c.kind.in_((*SHOWN_KINDS, "send")))
+        select(jobs.c.study_id, jobs.c.kind, jobs.c.state, jobs.c.error_code).distinct()
+        .where(jobs.c.study_id.in_(study_ids), jobs.c.error_code != "",
+               or_(and_(jobs.c.state == "queued", jobs.c.kind.in_((*SHOWN_KINDS, "send", *PRIOR_KINDS))),
+                   and_(jobs.c.state == "failed", jobs.c.kind.in_(PRIOR_KINDS))))
         .order_by(jobs.c.kind, jobs.c.error_code)
     )  # fmt: skip
     found: dict[str, list[dict[str, str]]] = {}
     for row in rows:
-        found.setdefault(str(row.study_id), []).append({"kind": row.kind, "code": row.error_code})
+        told = {"kind": row.kind, "code": row.error_code, "state": row.state}
+        found.setdefault(str(row.study_id), []).append(told)
     return found
+
+
+def words_of_wait(wait: Mapping[str, str]) -> str:
+    """Return the key of the phrase for what :func:`waits_of` tells."""
+    if wait["kind"] in PRIOR_KINDS:
+        return "lost.priors" if wait["state"] == "failed" else "waits.priors"
+    return "waits.send" if wait["kind"] == "send" else "waits"
 
 
 def count_of(connection: Connection, who: Identity) -> dict[str, int]:

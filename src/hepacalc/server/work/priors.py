@@ -69,7 +69,8 @@ class Priors:
         with writing(site.engine) as connection:
             for uid in found["uids"]:
                 payload = {"uid": uid, "from": found["from"], "team": found["team"]}
-                enqueue(connection, Work("fetch", fetch_key(uid, found["team"]), priority=PRIORITY, payload=payload))
+                key = fetch_key(uid, found["team"])
+                enqueue(connection, Work("fetch", key, study_id=job.study_id, priority=PRIORITY, payload=payload))
             finish(connection, job, {"found": len(found["uids"])})
 
     def failed(self, connection: Connection, job: Job, error: HepacalcError) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hepacalc.errors import OutputError
 
-__all__ = ["make_parents", "staged", "told"]
+__all__ = ["filled_aside", "staged", "told"]
 
 _HINTS = {
     errno.ENOSPC: "The disk is full: free some space or choose another folder with -o.",
@@ -25,7 +25,7 @@ _HINTS = {
 }
 
 
-def make_parents(folder: Path) -> list[Path]:
+def _make_parents(folder: Path) -> list[Path]:
     """Make a folder and its parents; return those that were made, innermost first."""
     missing = [f for f in (folder, *folder.parents) if not f.exists()]
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def staged(out: Path, settle: Callable[[Path], None]) -> Iterator[Path]:
         settle: moves the content of the hidden folder into ``out`` where that is there already.
     """
     exists = out.is_dir()
-    made = make_parents(out.parent)
+    made = _make_parents(out.parent)
     stage = Path(tempfile.mkdtemp(prefix=".hepacalc-", suffix=".part", dir=out if exists else out.parent))
     try:
         yield stage
@@ -77,3 +77,35 @@ def staged(out: Path, settle: Callable[[Path], None]) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
         for folder in made:
             folder.rmdir()
+
+
+@contextmanager
+def filled_aside(out: Path) -> Iterator[Path]:
+    """Give a hidden folder to write into; when the block ends well its content moves to ``out``, else it is removed.
+
+    Args:
+        out: made with its parents when it is not there; other files in it stay.
+
+    Raises:
+        OutputError: it cannot be written, or holds something of the same name.
+    """
+    out = out.absolute()
+    with told(out), staged(out, lambda stage: _move_in(stage, out)) as stage:
+        yield stage
+
+
+def _move_in(stage: Path, out: Path) -> None:
+    """Move what is in ``stage`` into ``out``; take it back when one of them cannot be moved."""
+    names = sorted(p.name for p in stage.iterdir())
+    taken = [name for name in names if (out / name).exists() or (out / name).is_symlink()]
+    if taken:
+        raise OutputError(f"{out} already holds {', '.join(taken)}.", hint="Choose a new or empty folder with -o.")
+    moved: list[str] = []
+    try:
+        for name in names:
+            (stage / name).rename(out / name)
+            moved.append(name)
+    except OSError:
+        for name in moved:
+            (out / name).rename(stage / name)
+        raise
