@@ -181,3 +181,63 @@ def compare(
             f"{np.median(with_liver):.4f} worst tenth {np.quantile(with_liver, 0.1):.4f}; {len(without)} without, "
             f"{np.mean([ml > 60 for ml in without]):.1%} with more than 60 mL, mean {np.mean(without):.1f} mL"
         )
+
+
+@app.command()
+def segments_draw(
+    folder: Annotated[Path, typer.Option(help="Where the livers go.")],
+    count: Annotated[int, typer.Option(help="How many digital livers.")],
+    first: int = 0,
+    run_name: Name = "hepacalc-train",
+) -> None:
+    """Draw digital livers for the network that reads segments; those that are there stay."""
+    from training.segments.draw import FIRST_SEED, draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, first + count):
+        path = folder / f"{FIRST_SEED + number}.npz"
+        if not path.exists():
+            draw(number).save(path)
+
+
+@app.command()
+def segments_train(
+    livers: Annotated[Path, typer.Option(help="Folder of the livers; more may be drawn meanwhile.")],
+    run: Annotated[Path, typer.Option(help="Folder of the run; one that was cut goes on.")],
+    seconds: Annotated[float, typer.Option(help="How long to train.")],
+    threads: int = 1,
+    run_name: Name = "hepacalc-train",
+) -> None:
+    """Train the network that reads segments."""
+    import torch
+
+    from training.segments.learn import learn
+
+    torch.set_num_threads(threads)
+    learn(livers, run, seconds, tell=typer.echo)
+
+
+@app.command()
+def segments_export(
+    weights: Annotated[Path, typer.Option(help="reader.pt of a run.")],
+    to: Annotated[Path, typer.Option(help="ONNX file to write.")],
+    version: Annotated[str, typer.Option(help="Version that the file states.")],
+    date: Annotated[str, typer.Option(help="Date that the file states, YYYY-MM-DD.")],
+    run_name: Name = "hepacalc-train",
+) -> None:
+    """Write the network that reads segments as ONNX."""
+    import torch
+
+    from training.segments.network import ReaderNet, write_reader
+
+    net = ReaderNet().eval()
+    net.load_state_dict(torch.load(weights, weights_only=True))
+    metadata = {
+        "version": version,
+        "date": date,
+        "data": "digital livers of hepacalc's phantom alone, segments known by construction",
+        "licence": "Apache-2.0",
+        "input": "seen [1, 6, 64, 48, 64] at 4 mm and place [1, 6, 32, 24, 32], (z, y, x) to head, back and left; "
+        "see hepacalc.liver.reader",
+    }
+    typer.echo(f"{to}: {write_reader(net, metadata, to)} bytes")

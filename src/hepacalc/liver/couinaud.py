@@ -20,6 +20,7 @@ from hepacalc.liver.landmarks import Landmarks, find_landmarks, lies_left
 from hepacalc.liver.likelihood import path
 from hepacalc.liver.planes import SEGMENTS
 from hepacalc.liver.population import Population, draw_population
+from hepacalc.liver.reader import Reading, read
 from hepacalc.records import LiverMask, Measured, Measurement, NotMeasured, Phase, Segment, Volume
 
 __all__ = ["SEGMENTS", "Landmark", "LiverAnatomy", "hilum_mm", "liver_anatomy", "lobe_of", "segment_of"]
@@ -31,6 +32,10 @@ _MOST_MISSING, _SMALLEST_ML, _OUTSIDE_MM = 0.30, 300.0, 12.0
 # shares of volume of the segments (Abdalla et al. 2004, Surgery 135:404): what is left for the unforeseen
 _USUAL = np.array([0.03, 0.08, 0.09, 0.08, 0.08, 0.14, 0.11, 0.15, 0.24])
 _UNFORESEEN = 0.02
+# sections: caudate, left lateral, left medial, right; how much the logarithms of what the anatomies and what the
+# network say count: which section it is, and which of its segments
+_SECTION = np.array([0, 1, 1, 2, 2, 3, 3, 3, 3])
+_OF_SECTION, _WITHIN = (0.6, 0.5), (0.3, 0.7)
 _SEEN = 0.5
 _VEINS = ("right hepatic vein", "middle hepatic vein", "left hepatic vein")
 _BRANCHES = ("right portal branch", "left portal branch")
@@ -62,17 +67,27 @@ class LiverAnatomy:
         marks: what was seen.
         basis: what was seen, in words: the method of every answer.
         is_mirrored: the liver lies on the patient's left and is read as in a mirror.
+        reading: what the network makes of the segments; None when only the outline is known.
     """
 
     population: Population
     marks: Landmarks
     basis: str
     is_mirrored: bool
+    reading: Reading | None = None
+
+    def shares(self, points_mm: ArrayLike) -> F64:
+        """Return the probability of each segment at LPS points ``(n, 3)``, as ``(n, 9)`` in the order of SEGMENTS."""
+        points = self._turned(points_mm)
+        shares: F64 = (1 - _UNFORESEEN) * self.population.shares(points) + _UNFORESEEN * _USUAL / _USUAL.sum()
+        if self.reading is None:
+            return shares
+        return _mixed(shares, np.exp(self.reading.log_shares(points)))
 
     def segments(self, points_mm: ArrayLike) -> list[Segment | NotMeasured]:
         """Return the Couinaud segment of each LPS point ``(n, 3)``; none more than 12 mm outside the liver."""
         points = self._turned(points_mm)
-        shares = (1 - _UNFORESEEN) * self.population.shares(points) + _UNFORESEEN * _USUAL / _USUAL.sum()
+        shares = self.shares(points_mm)
         is_out = self.marks.lookup(self.marks.depth_mm, points, -1e3) < -_OUTSIDE_MM
         found: list[Segment | NotMeasured] = []
         for share, out in zip(shares, is_out, strict=True):
@@ -155,7 +170,7 @@ def liver_anatomy(
     words = _basis(population, marks)
     if is_mirrored:
         words += "; liver on the left side, read as in a mirror (situs inversus?)"
-    return LiverAnatomy(population, marks, words, is_mirrored)
+    return LiverAnatomy(population, marks, words, is_mirrored, read(marks))
 
 
 def segment_of(
@@ -183,6 +198,23 @@ def hilum_mm(liver_mask: LiverMask, volume: Volume | None = None, phase: Phase |
     """Return the estimated place of the portal bifurcation; arguments as for :func:`liver_anatomy`."""
     anatomy = liver_anatomy(liver_mask, volume, phase)
     return anatomy if isinstance(anatomy, NotMeasured) else anatomy.hilum
+
+
+def _mixed(drawn: F64, read: F64) -> F64:
+    """Return what anatomies and network say together, both all above 0 ``(n, 9)``.
+
+    Fissure and caudate show by fat and outline, which the anatomies are fitted to; levels within a section show by
+    many small branches, which the network has learnt to read.
+    """
+    sections = np.eye(_SECTION.max() + 1)[_SECTION]
+    whole = [share @ sections for share in (drawn, read)]
+    section = np.prod([w**power for w, power in zip(whole, _OF_SECTION, strict=True)], axis=0)
+    within = np.prod(
+        [(share / w[:, _SECTION]) ** power for share, w, power in zip((drawn, read), whole, _WITHIN, strict=True)],
+        axis=0,
+    )
+    out = within / (within @ sections)[:, _SECTION] * (section / section.sum(axis=1, keepdims=True))[:, _SECTION]
+    return np.asarray(out)
 
 
 def _refusal(coverage: Coverage) -> NotMeasured | None:

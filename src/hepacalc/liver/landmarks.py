@@ -57,6 +57,7 @@ class Landmarks:
         spine_mm: LPS ``(x, y)`` of the front of the spine; None when bone was not found.
         liver_hu: median of the inner liver; None when only the outline is known.
         clarity: 0.3-1, how much the strongest tubes stand out.
+        hu: the scan on the grid ``(z, y, x)``; None when only the outline is known.
     """
 
     geometry: Geometry
@@ -70,6 +71,7 @@ class Landmarks:
     spine_mm: tuple[float, float] | None
     liver_hu: float | None
     clarity: float
+    hu: F32 | None
 
     def lookup(self, array: F32, points_mm: F64, outside: float) -> F64:
         """Return the nearest values of a ``(z, y, x)`` array on the grid at LPS points ``(..., 3)``."""
@@ -116,7 +118,7 @@ def find_landmarks(liver_mask: LiverMask, coverage: Coverage, volume: Volume | N
     if hu is None:
         zeros = np.zeros((2, *mask.shape), np.float32)
         return Landmarks(
-            geometry, depth, zeros, zeros, geometry.to_world(spread), empty, empty, hollow, None, None, 1.0
+            geometry, depth, zeros, zeros, geometry.to_world(spread), empty, empty, hollow, None, None, 1.0, None
         )
     inner = depth > 6
     liver_hu = float(np.median(hu[inner])) if inner.sum() > 200 else float(np.median(hu[mask]))
@@ -132,7 +134,7 @@ def find_landmarks(liver_mask: LiverMask, coverage: Coverage, volume: Volume | N
     fat = (hu < min(_FAT_HU, liver_hu - 50)) & between & _front(mask)
     return Landmarks(
         geometry, depth, tube, cava, geometry.to_world(spread), gall, _places(fat, geometry, 60), hollow,
-        _spine(hu, mask, geometry, midline), liver_hu, clarity,
+        _spine(hu, mask, geometry, midline), liver_hu, clarity, hu,
     )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""The network that reads Couinaud segments: it learns from digital livers alone."""
