@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 
 from hepacalc.knowledge import load_knowledge
+from hepacalc.knowledge.references import HARMS
 from hepacalc.reason import records
 from hepacalc.reason.redflags import URGENCIES
 from hepacalc.report import explanation_text, summary_text
@@ -29,7 +30,7 @@ from reason_example import BLANK, CYST, FETUS, SIMPLE, TODAY, answer, assessed, 
 def test_every_word_of_the_knowledge_base_has_one_for_readers() -> None:
     known = load_knowledge()
     assert set(phrases.URGENCIES) == set(URGENCIES)
-    assert set(phrases.HARMS) == set(get_args(records.Harm)) >= {cause.harm for cause in known.causes.values()}
+    assert set(phrases.HARMS) == HARMS >= {cause.harm for cause in known.causes.values()}
     statuses = {part.status for part in (*known.sources.values(), *known.rules.values(), *known.redflags.values())}
     assert set(phrases.STATUSES) == set(phrases.SHORT_STATUSES) >= statuses
     assert {f"by.{who}" for who in get_args(records.By)} <= set(phrases.REASON_PHRASES)
