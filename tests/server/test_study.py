@@ -327,6 +327,7 @@ def test_what_if_shows_flags_and_the_next_step_before_saving(house: Running, mad
 
 
 def test_what_stays_is_not_looked_through_for_garbage(house: Running):
+    usual = gc.get_threshold()
     try:
         warm(house.site)
         assert gc.get_freeze_count() > 100_000, "the knowledge base and its tables"
@@ -334,3 +335,4 @@ def test_what_stays_is_not_looked_through_for_garbage(house: Running):
         assert len(gc.get_objects()) < gc.get_freeze_count() / 10
     finally:
         gc.unfreeze()
+        gc.set_threshold(*usual)

@@ -33,6 +33,8 @@ from hepacalc.server.work import Site
 
 __all__ = ["compared_record_of", "knowledge_of", "read_json", "reasoning_of", "record_of", "warm"]
 
+COLLECT = (10_000, 50, 100)
+"""When garbage is collected, see :func:`gc.set_threshold`: what one answer makes is young garbage, without cycles."""
 _LOG = logging.getLogger("hepacalc.server.stored")
 
 
@@ -55,7 +57,7 @@ def warm(site: Site) -> None:
     """Load the knowledge base and what reasoning derives from it once, so that nobody who asks waits for it.
 
     All of it stays as long as the process: the collector of garbage, which would look through it for 0.2 s at every
-    sixteenth question or so, is told to leave it alone.
+    sixteenth question or so, is told to leave it alone, and to look through everything that comes later seldom.
     """
     try:
         knowledge = _knowledge(site.settings.knowledge)
@@ -67,6 +69,7 @@ def warm(site: Site) -> None:
         draw_bank(network_of(knowledge, name)).fill()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT)
 
 
 def record_of(request: Request, who: Identity, assessment_id: str) -> Assessment | None:
