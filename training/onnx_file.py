@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["Folded", "build_model", "read_members", "write_model"]
+__all__ = ["SLOPE", "Folded", "build_model", "read_members", "sealed", "write_model"]
 
 Folded = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
 OPSET = 17
@@ -142,6 +142,11 @@ def build_model(members: Sequence[Folded], metadata: Mapping[str, str], *, half:
         [helper.make_tensor_value_info("logit", TensorProto.FLOAT, shape)],
         drawing.weights,
     )  # fmt: skip
+    return sealed(graph, metadata)
+
+
+def sealed(graph: onnx.GraphProto, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    """Return a checked model of a graph, with a record of what it is."""
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(graph, opset_imports=opsets, producer_name="hepacalc", ir_version=8)
     helper.set_model_props(model, dict(metadata))

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from hepacalc.liver.planes import SEGMENTS
 from hepacalc.liver.reader import CHANNELS, PLACES, SHAPE
+from training.onnx_file import SLOPE, sealed
 
 __all__ = ["ReaderNet", "write_reader"]
 
 WIDTHS = (32, 48, 64, 64)
-OPSET = 17
-SLOPE, EPS = 0.01, 1e-5
+EPS = 1e-5
 
 
 class _Block(nn.Module):
@@ -158,11 +158,7 @@ def write_reader(net: ReaderNet, metadata: Mapping[str, str], path: Path) -> int
         [value("log", TensorProto.FLOAT, [1, len(SEGMENTS), *half])],
         g.weights,
     )  # fmt: skip
-    opsets = [helper.make_opsetid("", OPSET)]
-    model = helper.make_model(graph, opset_imports=opsets, producer_name="hepacalc", ir_version=8)
-    helper.set_model_props(model, dict(metadata))
-    onnx.checker.check_model(model, full_check=True)
-    data = model.SerializeToString(deterministic=True)
+    data = sealed(graph, metadata).SerializeToString(deterministic=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return len(data)

@@ -20,7 +20,7 @@ from hepacalc.liver.coverage import Coverage
 from hepacalc.liver.resample import iso_grid, shrink
 from hepacalc.records import LiverMask, Volume
 
-__all__ = ["STEP_MM", "Landmarks", "find_landmarks", "lies_left"]
+__all__ = ["STEP_MM", "Landmarks", "find_landmarks", "lies_left", "middle_eigenvalue"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -213,12 +213,13 @@ def _places(where: Mask, geometry: Geometry, most: int) -> F64:
     return geometry.to_world(index)
 
 
-def _tubes(hu: F32, sigma: float, inner: Mask, near: Mask) -> tuple[F32, float]:
-    """Return log likelihood ratios ``(2, z, y, x)`` of bright and of dark tubes, 0 where not ``near``.
+def middle_eigenvalue(hu: F32, sigma: float, near: Mask) -> F32:
+    """Return the middle eigenvalue of the Hessian of a smoothed scan where ``near``, ``(n,)``: below 0 in bright tubes.
 
-    Tubularity is minus the middle eigenvalue of the Hessian, whose sign tells bright from dark. It is judged by its
-    rank among all voxels deep in the liver, whatever their sign: the few per cent that stand out most are likely
-    vessels, the more so the more they stand out against the usual voxel. That factor, 0.3-1, is returned too.
+    Args:
+        hu: CT numbers ``(z, y, x)``.
+        sigma: of the smoothing, voxels.
+        near: which voxels ``(z, y, x)``.
     """
     smooth = ndimage.gaussian_filter(hu, sigma, truncate=3)
     gz, gy, gx = np.gradient(smooth)
@@ -231,7 +232,17 @@ def _tubes(hu: F32, sigma: float, inner: Mask, near: Mask) -> tuple[F32, float]:
     size = np.sqrt(np.maximum((a * a + b * b + c * c + 2 * (d * d + e * e + f * f)) / 6, 1e-12))
     half = (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)) / (2 * size**3)
     angle = np.arccos(np.clip(half, -1, 1)) / 3
-    middle = mean - 2 * size * (np.cos(angle) + np.cos(angle + 2 * np.pi / 3))
+    return np.asarray(mean - 2 * size * (np.cos(angle) + np.cos(angle + 2 * np.pi / 3)))
+
+
+def _tubes(hu: F32, sigma: float, inner: Mask, near: Mask) -> tuple[F32, float]:
+    """Return log likelihood ratios ``(2, z, y, x)`` of bright and of dark tubes, 0 where not ``near``.
+
+    Tubularity is minus the middle eigenvalue of the Hessian, whose sign tells bright from dark. It is judged by its
+    rank among all voxels deep in the liver, whatever their sign: the few per cent that stand out most are likely
+    vessels, the more so the more they stand out against the usual voxel. That factor, 0.3-1, is returned too.
+    """
+    middle = middle_eigenvalue(hu, sigma, near)
     deep = inner[near]
     strength = np.abs(middle)
     knots = np.quantile(strength[deep] if deep.sum() > 200 else strength, _KNOTS)

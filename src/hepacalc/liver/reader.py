@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from hepacalc.liver.landmarks import STEP_MM, Landmarks
+from hepacalc.liver.landmarks import STEP_MM, Landmarks, middle_eigenvalue
 
 __all__ = ["CHANNELS", "GRID_MM", "PLACES", "SHAPE", "Reading", "channels", "middle", "places", "read"]
 
@@ -76,17 +76,7 @@ def channels(hu: F32, depth_mm: F32, liver_hu: float) -> F32:
 
 def _tubes(calm: F32, sigma: float, inner: NDArray[np.bool_], near: NDArray[np.bool_]) -> F32:
     """Return minus the middle eigenvalue of the Hessian, 1 where it stands out as the strongest few per cent do."""
-    smooth = ndimage.gaussian_filter(calm, sigma, truncate=3)
-    gz, gy, gx = np.gradient(smooth)
-    a, d, e = (part[near] for part in np.gradient(gz))
-    b, f = (part[near] for part in np.gradient(gy, axis=(1, 2)))
-    c = np.gradient(gx, axis=2)[near]
-    mean = (a + b + c) / 3
-    a, b, c = a - mean, b - mean, c - mean
-    size = np.sqrt(np.maximum((a * a + b * b + c * c + 2 * (d * d + e * e + f * f)) / 6, 1e-10))
-    half = (a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e)) / (2 * size**3)
-    angle = np.arccos(np.clip(half, -1, 1)) / 3
-    middle = mean - 2 * size * (np.cos(angle) + np.cos(angle + 2 * np.pi / 3))
+    middle = middle_eigenvalue(calm, sigma, near)
     deep = np.abs(middle[inner[near]])
     strong = float(np.quantile(deep, _STRONG)) if len(deep) > 100 else 1.0
     out = np.zeros(calm.shape, np.float32)
