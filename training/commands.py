@@ -205,6 +205,8 @@ def segments_train(
     livers: Annotated[Path, typer.Option(help="Folder of the livers; more may be drawn meanwhile.")],
     run: Annotated[Path, typer.Option(help="Folder of the run; one that was cut goes on.")],
     seconds: Annotated[float, typer.Option(help="How long to train.")],
+    after: Annotated[Path | None, typer.Option(help="reader.pt of another run to begin with.")] = None,
+    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-3,
     threads: int = 1,
     run_name: Name = "hepacalc-train",
 ) -> None:
@@ -214,7 +216,7 @@ def segments_train(
     from training.segments.learn import learn
 
     torch.set_num_threads(threads)
-    learn(livers, run, seconds, tell=typer.echo)
+    learn(livers, run, seconds, after=after, rate=rate, tell=typer.echo)
 
 
 @app.command()

@@ -53,6 +53,10 @@ def test_it_learns_goes_on_and_is_the_same_as_onnx(drawn: Drawn, tmp_path: Path)
     before = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     net = learn(tmp_path, tmp_path / "run", before["seconds"] + 0.5, tell=lambda _line: None)
     assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["step"] > before["step"] > 0
+    reader = tmp_path / "run" / "reader.pt"
+    other = learn(tmp_path, tmp_path / "other", 1e-9, after=reader, tell=lambda _line: None)
+    for name, values in torch.load(reader, weights_only=True).items():
+        assert torch.equal(other.state_dict()[name], values)
     write_reader(net, {"version": "test"}, tmp_path / "reader.onnx")
     import onnxruntime
 

@@ -33,8 +33,8 @@ def at_places(log: Tensor, at: Tensor) -> Tensor:
 
 
 def learn(
-    livers: Path, run: Path, seconds: float, *, rate: float = 3e-3, kept_aside: int = 12, seed: int = 5,
-    tell: Callable[[str], None] = print,
+    livers: Path, run: Path, seconds: float, *, after: Path | None = None, rate: float = 3e-3, kept_aside: int = 12,
+    seed: int = 5, tell: Callable[[str], None] = print,
 ) -> ReaderNet:  # fmt: skip
     """Teach a network for some time, write ``reader.pt`` and ``log.csv``, and return its running mean.
 
@@ -45,6 +45,7 @@ def learn(
         livers: folder of drawn livers, ``SEED.npz``.
         run: folder for what comes out.
         seconds: how long.
+        after: weights to begin with, ``reader.pt`` of another run; none: from scratch.
         rate: highest learning rate.
         kept_aside: of so many livers from the first on nothing is learnt.
         seed: of weights and samples.
@@ -53,6 +54,8 @@ def learn(
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     net = ReaderNet()
+    if after is not None:
+        net.load_state_dict(torch.load(after, weights_only=True))
     mean = copy.deepcopy(net).eval()
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=DECAY)
     step, before = 0, 0.0
