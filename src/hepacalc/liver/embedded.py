@@ -56,7 +56,7 @@ BEYOND = 16
 ABOVE = 4
 """How many planes the first and last of the scan are repeated, so that the network sees tissue go on there."""
 NOT_CUT = ((0, 0), (0, 0))
-THIN_MM, THICKEST_MM, LOWER_PER_MM = 4.0, 8.0, 0.02
+THIN_MM, THICKEST_MM, LOWER_PER_MM = 3.0, 8.0, 0.02
 
 
 @dataclass(frozen=True, slots=True)
