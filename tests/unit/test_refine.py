@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hepacalc.liver.refine import largest_component, refine, robust_mean_sd
+from hepacalc.liver.refine import Refined, largest_component, likeness, refine, robust_mean_sd
 
 STEP = 2.0
 N = 56
@@ -132,6 +132,30 @@ def test_a_hole_that_the_network_left_for_calcium_is_taken_in() -> None:
     found = refine(hu, probability, STEP)
     assert found.mask[away < 9].all()
     assert overlap(found.mask, true) > 0.97
+
+
+def test_likeness_is_the_walkers_on_the_side_of_the_mask() -> None:
+    field = np.array([[[0.9, 0.6, 0.4, 0.1]]], np.float32)
+    given_away = np.array([[[True, False, True, False]]])
+    found = likeness(Refined(given_away, False, 1.0, 1.0, field))
+    np.testing.assert_allclose(found, [[[0.9, 0.4, 0.6, 0.1]]], atol=1e-6)
+
+
+def test_the_edge_is_finer_than_the_grid() -> None:
+    """A wall of liver that moves by a quarter of a voxel moves the edge, which a cut of the mask would not."""
+
+    def edge(at: float) -> float:
+        mesh = np.broadcast_to(np.arange(N, dtype=np.float32), (N, N, N))
+        share = np.clip(at - mesh + 0.5, 0, 1)
+        hu = 60 * share - 90 * (1 - share)
+        line = likeness(refine(hu, np.clip(ndimage.gaussian_filter(share, 2.0), 0.001, 0.999), STEP))[N // 2, N // 2]
+        last = int(np.flatnonzero(line > 0.5)[-1])
+        return last + float(line[last] - 0.5) / float(line[last] - line[last + 1])
+
+    moved = [edge(30 + part) - edge(30.0) for part in (0.25, 0.5, 0.75, 1.0)]
+    assert moved == sorted(moved)
+    assert 0 < moved[0] < 1
+    assert moved[-1] == pytest.approx(1.0, abs=0.05)
 
 
 def test_nothing_stays_nothing_and_the_answer_repeats() -> None:

@@ -21,7 +21,7 @@ from scipy.special import expit
 from hepacalc.errors import NoUsableLiver
 from hepacalc.geometry import Geometry
 from hepacalc.liver.calm import without_dense
-from hepacalc.liver.refine import Refined, largest_component, main_part, refine, robust_mean_sd
+from hepacalc.liver.refine import Refined, largest_component, likeness, main_part, refine, robust_mean_sd
 from hepacalc.liver.resample import IsoGrid, iso_grid, shrink, spread
 from hepacalc.liver.trust import (
     LARGER,
@@ -56,6 +56,7 @@ BEYOND = 16
 ABOVE = 4
 """How many planes the first and last of the scan are repeated, so that the network sees tissue go on there."""
 NOT_CUT = ((0, 0), (0, 0))
+THIN_MM, THICKEST_MM, LOWER_PER_MM = 3.0, 8.0, 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,7 @@ class EmbeddedSegmenter:
         _check(start, probability, coarse, said)
         assert drawn is not None
         grid, fine_hu, fine_p, refined = drawn
-        smooth = ndimage.gaussian_filter(refined.mask.astype(np.float32), 0.6)
-        mask = spread(smooth, grid, 0.5)
+        mask = spread(likeness(refined), grid, _cut_at(spacing[0]))
         if not mask.any():
             raise NoUsableLiver(
                 "a liver was wanted, but what looked like one vanished when its contour was drawn.",
@@ -148,6 +148,15 @@ class EmbeddedSegmenter:
         steady = same_when_larger(start, larger) if start.any() else 0.0
         ml = COARSE_MM**3 / 1000
         return Witness(steady, other_parts_ml(probability, start, ml), float(start.sum()) * ml)
+
+
+def _cut_at(slice_mm: float) -> float:
+    """Return the likeness of liver at which a scan is cut: lower where its slices are thick.
+
+    There the edge of the liver shares a voxel with fat or lung and looks like neither; cut in the middle, the liver
+    of a scan averaged to slices of 5-8 mm comes out about 5 % too small.
+    """
+    return 0.5 - LOWER_PER_MM * min(max(slice_mm - THIN_MM, 0.0), THICKEST_MM - THIN_MM)
 
 
 def _is_sized_like_one(start: Mask) -> bool:

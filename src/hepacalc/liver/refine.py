@@ -22,7 +22,7 @@ from hepacalc.foci.median import median_filter
 from hepacalc.liver.walker import random_walker
 from hepacalc.threads import thread_pool
 
-__all__ = ["Refined", "largest_component", "main_part", "refine", "robust_mean_sd"]
+__all__ = ["Refined", "largest_component", "likeness", "main_part", "refine", "robust_mean_sd"]
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -120,6 +120,19 @@ def refine(hu: F32, probability: F32, step_mm: float, *, largest_change: float =
         return Refined(main_part(kept, step_mm), True, change, contrast)
     field[fluid & ~mask] = 0
     return Refined(mask, False, change, contrast, field)
+
+
+def likeness(refined: Refined) -> F32:
+    """Return how much each voxel is liver, 0-1 ``(z, y, x)``, above a half in the mask and below a half outside.
+
+    Cut at a half between voxels it gives an edge finer than the grid: where the random walker's probability passes a
+    half, and not the middle between a voxel of the mask and its neighbour. What was taken in or left out afterwards
+    lies as far on the other side. Without the walker the mask is smoothed a little.
+    """
+    if refined.field is None:
+        return np.asarray(ndimage.gaussian_filter(refined.mask.astype(np.float32), 0.6))
+    other = 1 - refined.field
+    return np.asarray(np.where(refined.mask, np.maximum(refined.field, other), np.minimum(refined.field, other)))
 
 
 def _signed_mm(start: Mask, inside: F32, step_mm: float) -> F32:
