@@ -22,7 +22,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("interop", "report"),
     ("evaluate", "consult", "registry", "terminal"),
     ("assess", "compare"),
-    ("server", "cohort"),
+    ("cohort", "server"),
     ("cli",),
 )
 ROOMS = [room for rooms in LEVELS for room in rooms]

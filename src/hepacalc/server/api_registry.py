@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from hepacalc.errors import NotInRegistry
+from hepacalc.errors import NotInRegistry, NotThere
 from hepacalc.followup.schedule import Windows
 from hepacalc.registry import views
 from hepacalc.registry.due_files import due_bundle, due_calendar, due_csv, due_items
@@ -23,7 +23,7 @@ from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
 from hepacalc.server.days import today
 from hepacalc.server.due import DueLine, counted, due_lines, teams_of
-from hepacalc.server.faults import NotAllowed, NotThere
+from hepacalc.server.faults import NotAllowed
 from hepacalc.server.pseudonyms import registry_of, studies_of
 
 __all__ = ["router"]
