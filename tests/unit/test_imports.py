@@ -15,7 +15,7 @@ LINES = 400
 
 # a room may import from those before it; rows as scripts/house_picture draws them
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("errors", "geometry", "records", "threads", "folders", "locks"),
+    ("errors", "geometry", "records", "days", "threads", "folders", "locks"),
     ("knowledge", "foci"),
     ("reason", "followup"),
     ("reports", "patient", "liver", "study", "phantom"),

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from hepacalc.days import today
 from hepacalc.errors import NotInRegistry, NotThere
 from hepacalc.followup.schedule import Windows
 from hepacalc.registry import views
@@ -21,7 +22,6 @@ from hepacalc.registry.store import Registry
 from hepacalc.server.access import need, note, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
-from hepacalc.server.days import today
 from hepacalc.server.due import DueLine, counted, due_lines, teams_of
 from hepacalc.server.faults import NotAllowed
 from hepacalc.server.pseudonyms import registry_of, studies_of
