@@ -143,6 +143,9 @@ def main() -> int:
         path.with_suffix(".mo").write_bytes(mo_bytes(new))
         missing = [message for message in new if message.id and not message.string]
         print(f"{path.relative_to(ROOT)}: {len(new)} messages, {len(missing)} without a translation")
+        if len(missing) <= 20:
+            for message in missing:
+                print(f"  {message.id}")
     return 0
 
 

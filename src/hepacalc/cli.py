@@ -127,7 +127,11 @@ def assess(
         typer.Option(metavar="FILE", help="Foci you drew or corrected: DICOM SEG or NIfTI. Measured as they are."),
     ] = None,
     segmenter: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What finds the liver: embedded (default), totalsegmentator.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What finds the liver: embedded (default), totalsegmentator, or one of another package.",
+        ),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your scanner's own HU-to-calcium lines: JSON or CSV.")

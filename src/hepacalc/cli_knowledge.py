@@ -100,16 +100,25 @@ def diff(
     from hepacalc.reason.compare import case_evidence, compare
 
     before, after = load_knowledge(), load_knowledge(edited)
+    if before.version == after.version:
+        raise KnowledgeError(
+            "the edited files are word by word those that hepacalc itself reads: there is nothing to compare.",
+            hint="Edit copies in a folder of your own, try them there, then put them in place.",
+        )
     numbers = changed_numbers(before, after)
     cases = load_reference_cases()
     moved = compare(case_evidence(cases, before), before, after, cases_after=case_evidence(cases, after))
+    theirs = load_reference_cases(edited if edited.is_dir() else None)
+    of_new_causes = case_evidence((case for case in theirs if case.cause not in before.causes), after)
+    new = compare(of_new_causes, after, after)
     if as_json:
         told = {
             "before": before.version,
             "after": after.version,
             "changed": [dataclasses.asdict(item) for item in numbers],
             "cases": [dataclasses.asdict(item) for item in moved],
+            "cases_of_new_causes": [dataclasses.asdict(item) for item in new],
         }
         sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
     else:
-        write_line(diff_text(numbers, moved, least=least))
+        write_line(diff_text(numbers, moved, new, least=least))

@@ -117,7 +117,7 @@ def test_a_higher_prior_raises_its_cause(tmp_path):
     after = load_knowledge(path)
     numbers = [item.where for item in changed_numbers(OURS, after)]
     assert "prior general_ct.ce" in numbers
-    assert f"prior general_ct, the other {len(OURS.networks['adult'].cause_ids) - 1} causes" in numbers
+    assert f"prior general_ct, {len(OURS.networks['adult'].cause_ids) - 1} others of its causes" in numbers
     moved = compare(case_evidence(load_reference_cases(), OURS), OURS, after)
     here = [case for case in moved if case.setting == "general_ct"]
     assert all(case.shift == 0 for case in moved if case.setting != "general_ct")
@@ -192,3 +192,21 @@ def test_command_diff(capsys, tmp_path):
     found = json.loads(run(capsys, "diff", str(path), "--json")[1])
     assert len(found["cases"]) == len(load_reference_cases())
     assert found["before"] != found["after"]
+
+
+def test_command_diff_tries_a_new_cause_on_its_own_case(capsys, tmp_path):
+    folder_with(tmp_path, "causes/fascioliasis.yaml", "id: fascioliasis", "id: other_fluke")
+    (tmp_path / "causes/fascioliasis.yaml").rename(tmp_path / "causes/other_fluke.yaml")
+    folder_with(tmp_path, "settings.yaml", "fascioliasis: 0.7,", "fascioliasis: 0.7, other_fluke: 0.7,")
+    folder_with(tmp_path, "reference_cases.yaml", "fascioliasis", "other_fluke")
+    status, said = run(capsys, "diff", str(tmp_path))
+    assert status == 0
+    assert "cause other_fluke: not there -> new" in said
+    assert re.search(r"new: textbook_other_fluke \(general_ct\): other_fluke [\d.]+ %, rank [12]", said)
+    assert len(said.splitlines()) < 30, "shares that all shrink by one factor are told in one line"
+
+
+def test_command_diff_of_what_is_already_in_place_says_so(tmp_path):
+    folder_with(tmp_path, "causes/ce.yaml", "id: ce", "id: ce")
+    with pytest.raises(KnowledgeError, match="nothing to compare"):
+        command(["diff", str(tmp_path)], standalone_mode=False)

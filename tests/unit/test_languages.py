@@ -21,7 +21,7 @@ from hepacalc.patient.read import patient_from_data
 from hepacalc.phantom import make_patient
 from hepacalc.reason.reasoning import Reasoning
 from hepacalc.records import Assessment, LiverMask, SeriesChoice, SeriesSummary
-from hepacalc.report import language, render_explanation, render_html
+from hepacalc.report import language, render_explanation, render_html, sentences
 from hepacalc.report.language import catalog, phrase, speaking, spoken
 from hepacalc.report.localise import localised
 from hepacalc.report.patient import render_sheet
@@ -123,8 +123,26 @@ def test_a_language_that_has_only_been_begun_marks_what_is_english(monkeypatch: 
     with speaking("xx"):
         assert phrase("answer", "Answer") == "Xsvar"
         assert phrase("title", "Another title") == "[en] Another title"
-        assert phrase("range", "{low} - {high}") == "{low} - {high}"
+        assert phrase("range", "{low} - {high} mm") == "{low} - {high} mm"
+        assert phrase("range", "{low} to {high}") == "[en] {low} to {high}"
     assert language.whole("xx") == "en"
+
+
+def test_another_language_has_marks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {("", "vessel"): "Gefäß", ("", "noise"): "Rauschen"}
+    monkeypatch.setattr(language, "LANGUAGES", ("en", "xy", "zh"))
+    monkeypatch.setattr(sentences, "catalog", lambda _: held)
+    with speaking("xy"):
+        assert say("Vessel; noise (vessel).") == "Gefäß; Rauschen (Gefäß)."
+        assert say("vessel or noise") == "[en] vessel or noise"
+        held["mark.or", " or "] = " oder "
+        assert say("noise or vessel") == "Rauschen oder Gefäß"
+
+
+def test_a_language_without_a_catalog_says_what_to_run() -> None:
+    with pytest.raises(OutputError, match="no catalog") as raised:
+        catalog("without")
+    assert "scripts/catalogs.py" in raised.value.hint
 
 
 @pytest.mark.parametrize(

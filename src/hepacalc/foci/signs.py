@@ -23,7 +23,34 @@ POOL_OVER_BLOOD = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What the tests look at."""
+    """What the tests look at; a field ends in its unit, what has none is a share (0-1), yes or no, or said here.
+
+    Args:
+        peak_hu: brightest voxel, lightly smoothed.
+        surely_hu: that without what noise adds to the brightest of so many voxels.
+        core_hu: its peak after averaging over about the resolution in the plane.
+        margin_hu: by how much calcium must be brighter than blood, in this noise.
+        true_hu: what a compact focus would show without partial volume.
+        above_hu: ``peak_hu`` above the liver behind it.
+        total: HU mm^3 above background, with a rim.
+        sureness: ``total`` in its own standard deviations.
+        noise_hu: standard deviation of one voxel of liver.
+        significance: contrast over the noise of its scale.
+        inside: share of the whole bright structure that lies in the liver mask.
+        depth_mm: how deep it reaches below the surface of the mask.
+        at_scan_edge: whether it touches the end of the scan.
+        leaves_liver: whether it is the tip of a larger bright structure outside.
+        is_pool: whether that structure is as large, even and bright as blood.
+        continues_mm: how far vessel-like brightness goes on beyond it; 0 without contrast medium.
+        gas_mm: to the nearest gas; infinite where there is none.
+        fluid_share: share of the rim around it that has HU of fluid.
+        liver_share: the same for HU of liver.
+        dark_share: the same for fat and gas.
+        streak_hu: darkest 2 % of what is near, above liver; below it is negative.
+        is_clipped: whether the scanner's largest number cut some of it off.
+        volume_mm3: of its voxels above half height.
+        is_compact: whether it is about as long as wide.
+    """
 
     peak_hu: float
     surely_hu: float

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hepacalc.knowledge.files import REFERENCE_CASES, package_files
+from hepacalc.knowledge.files import REFERENCE_CASES, folder_files, package_files
 from hepacalc.knowledge.model import Block, Knowledge
 from hepacalc.knowledge.schema_base import Problem, parse, raise_problems
 from hepacalc.knowledge.schema_rules import ReferenceCasesIn
@@ -33,13 +34,13 @@ class ReferenceCase:
     note: str
 
 
-def load_reference_cases() -> tuple[ReferenceCase, ...]:
-    """Return the reference cases that come with hepacalc.
+def load_reference_cases(folder: Path | None = None) -> tuple[ReferenceCase, ...]:
+    """Return the reference cases that come with hepacalc, or those of a folder of edited files where it has some.
 
     Raises:
         KnowledgeError: the file is damaged.
     """
-    texts = package_files()
+    texts = package_files() | ({} if folder is None else folder_files(folder))
     return read_cases(texts[REFERENCE_CASES], REFERENCE_CASES) if REFERENCE_CASES in texts else ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -99,18 +100,20 @@ def _priors(before: Knowledge, after: Knowledge) -> Iterator[Difference]:
             yield Difference(f"setting {key}", "not there", "new")
             continue
         old = before.settings[key].prior
-        factors = [share.share / old[cause].share for cause, share in setting.prior.items() if cause in old]
-        scale = float(np.median(factors)) if factors else 1.0
-        scaled = 0
+        factors = {
+            cause: round(share.share / old[cause].share, 6)
+            for cause, share in setting.prior.items()
+            if cause in old and share.ess == old[cause].ess
+        }
+        together = {factor: count for factor, count in Counter(factors.values()).items() if count > 2 and factor != 1}
         for cause, share in setting.prior.items():
-            was = old.get(cause)
-            if was is not None and abs(was.share * scale - share.share) < 1e-9 and was.ess == share.ess:
-                scaled += 1
+            if factors.get(cause) == 1 or factors.get(cause) in together:
                 continue
+            was = old.get(cause)
             told = f"{was.share:.3g} (ess {was.ess:g})" if was else "none"
             yield Difference(f"prior {key}.{cause}", told, f"{share.share:.3g} (ess {share.ess:g})")
-        if scaled and abs(scale - 1) > 1e-9:
-            yield Difference(f"prior {key}, the other {scaled} causes", "as they were", f"times {scale:.4g}")
+        for factor, count in together.items():
+            yield Difference(f"prior {key}, {count} others of its causes", "as they were", f"times {factor:.4g}")
 
 
 def _thresholds(knowledge: Knowledge) -> dict[str, str]:
@@ -137,12 +140,15 @@ def _plain(kind: str, before: dict[str, str], after: dict[str, str]) -> Iterator
             yield Difference(f"{kind} {key}", "" if long else was, "changed" if long else now)
 
 
-def diff_text(differences: Sequence[Difference], moved: Sequence[Moved], *, least: float = 0.01) -> str:
+def diff_text(
+    differences: Sequence[Difference], moved: Sequence[Moved], new: Sequence[Moved] = (), *, least: float = 0.01
+) -> str:
     """Return the comparison as text for a terminal.
 
     Args:
         differences: see :func:`changed_numbers`.
         moved: all cases, moved or not.
+        new: cases of causes that were not there before.
         least: cases in which no probability moves by so much are only counted.
     """
     lines = [f"{len(differences)} numbers, choices or texts differ"]
@@ -167,4 +173,9 @@ def diff_text(differences: Sequence[Difference], moved: Sequence[Moved], *, leas
             was = sum(case.rank_before <= most for case in stated)
             now = sum(case.rank_after <= most for case in stated)
             lines.append(f"right cause in the first {most}: {was} -> {now} of {len(stated)}")
+    for case in new:
+        lines.append(
+            f"new: {case.case} ({case.setting}): {case.cause} {100 * case.p_after:.1f} %, rank {case.rank_after}"
+            + ("" if case.rank_after == 1 else f"; first {case.first_after}")
+        )
     return "\n".join(lines)

@@ -16,7 +16,18 @@ from importlib import resources
 
 from hepacalc.errors import OutputError, UsageError
 
-__all__ = ["LANGUAGES", "WHOLE", "catalog", "check_language", "original", "phrase", "speaking", "spoken", "whole"]
+__all__ = [
+    "LANGUAGES",
+    "WHOLE",
+    "catalog",
+    "check_language",
+    "holds_words",
+    "original",
+    "phrase",
+    "speaking",
+    "spoken",
+    "whole",
+]
 
 WHOLE = ("en", "zh")
 """Languages in which nothing is missing: English, which stands in the code, and Simplified Chinese."""
@@ -28,7 +39,13 @@ LANGUAGES = (
 _ORIGINAL = {"zh": "［英文原文］"}
 
 _SPOKEN: ContextVar[str] = ContextVar("hepacalc_language", default="en")
-_PLACE, _WORD = re.compile(r"\{.*?\}"), re.compile(r"[A-Za-z]{3}")
+_PLACE, _LATIN = re.compile(r"\{.*?\}"), re.compile(r"[A-Za-z]")
+# units, codes, UIDs, segments, and names in capitals are the same in every language
+_AS_IT_IS = re.compile(
+    r"[<>~=±+*\-\u2212/()\[\]#.,:;%²³·\d\s\u00a0]+|"
+    r"(?:HU|mm[23³²]?|cm[23]?|mL|mg|mg/mL|kV|kVp|dB|IU|U|L|g|ng|ug|nmol|umol|mmol|pmol|min|s|m2|h|d|x|z|y)\b|"
+    r"[A-Z]+[\w.+#-]*\d[\w.+#-]*|[A-Z]{2,}[A-Z/\-]*\b|(?:10\*9|\[IU\])/\w+|HBsAg|IgG4?|IgM|[IVX]+\b"
+)
 _BETWEEN = "\x04"
 _MAGIC = 0x950412DE
 
@@ -80,13 +97,26 @@ def phrase(context: str, english: str) -> str:
         return english
     found = catalog(spoken()).get((context, english))
     if found is None and spoken() not in WHOLE:
-        return f"{original()}{english}" if _WORD.search(_PLACE.sub("", english)) else english
+        return f"{original()}{english}" if holds_words(_PLACE.sub("", english)) else english
     if found is None:
         raise OutputError(
             f"The phrase {context!r} has no translation into {spoken()!r}.",
             hint="Install hepacalc again, or --lang en.",
         )
     return found
+
+
+def holds_words(part: str) -> bool:
+    """Whether there is more in a text than numbers, units, codes and names in capitals."""
+    if not _LATIN.search(part):
+        return False
+    where = 0
+    while where < len(part):
+        found = _AS_IT_IS.match(part, where)
+        if found is None or found.end() == where:
+            return True
+        where = found.end()
+    return False
 
 
 def original() -> str:
@@ -106,6 +136,11 @@ def catalog(language: str) -> dict[tuple[str, str], str]:
     Read from the compiled catalog of GNU gettext; its format stands in the manual of gettext, section 10.3.
     """
     path = resources.files("hepacalc.report") / "locale" / language / "LC_MESSAGES" / "hepacalc.mo"
+    if not path.is_file():
+        raise OutputError(
+            f"The language {language!r} has a folder but no catalog yet.",
+            hint="Run python scripts/catalogs.py in the checkout, or give another --lang.",
+        )
     held = path.read_bytes()
     magic, _, count, ids, texts = struct.unpack_from("<5I", held)
     if magic != _MAGIC:

@@ -12,6 +12,8 @@ MARKS: dict[str, str] = {
     "mark.comma": ", ",
     "mark.list": ", ",
     "mark.semicolon": "; ",
+    "mark.or": " or ",
+    "mark.and": " and ",
     "mark.open": " (",
     "mark.close": ")",
 }

@@ -13,22 +13,17 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from hepacalc.report.language import catalog, original, spoken
+from hepacalc.report.language import catalog, holds_words, original, spoken
+from hepacalc.report.marks import MARKS, UNSPACED
 
 __all__ = ["say", "say_if_known"]
 
-"""Stands before a sentence that has no translation."""
-
 _NUMBER = r"[<>~±+\-\u2212]?\s?\d[\d.,\u00a0]*(?:e[+-]?\d+)?(?:[\s\u00a0]?%)?|nan|-?inf"
 _PLACE = re.compile(r"\{(\w+)(?::raw)?\}")
-_LATIN = re.compile(r"[A-Za-z]")
-# units, codes, UIDs, segments, and names in capitals are the same in every language
-_AS_IT_IS = re.compile(
-    r"[<>~=±+*\-\u2212/()\[\]#.,:;%²³·\d\s\u00a0]+|"
-    r"(?:HU|mm[23³²]?|cm[23]?|mL|mg|mg/mL|kV|kVp|dB|IU|U|L|g|ng|ug|nmol|umol|mmol|pmol|min|s|m2|h|d|x|z|y)\b|"
-    r"[A-Z]+[\w.+#-]*\d[\w.+#-]*|[A-Z]{2,}[A-Z/\-]*\b|(?:10\*9|\[IU\])/\w+|HBsAg|IgG4?|IgM|[IVX]+\b"
-)
-_JOINTS = (("; ", "；"), (". ", "。"), (": ", "："), (", ", "，"), (" or ", "或"), (" and ", "和"), (" x ", " x "))
+_JOINTS = {
+    "; ": "mark.semicolon", ". ": "mark.stop", ": ": "mark.colon", ", ": "mark.comma", " or ": "mark.or",
+    " and ": "mark.and", " x ": "",
+}  # fmt: skip
 
 
 class _Pattern(NamedTuple):
@@ -64,7 +59,8 @@ def _forms(sentence: str, language: str) -> Iterator[str]:
         if (found := _find(whole, language)) is not None:
             yield found
         if whole.endswith(".") and (found := _find(whole[:-1], language)) is not None:
-            yield f"{found.rstrip('。')}。"
+            stop = _mark("mark.stop", language)
+            yield f"{found.rstrip(stop)}{stop}"
 
 
 @lru_cache(maxsize=8192)
@@ -74,9 +70,9 @@ def _find(part: str, language: str) -> str | None:
     # ids of the knowledge base and the patient file are told apart by their words
     if (found := exact.get(part) or exact.get(part.replace("_", " "))) is not None:
         return found
-    if _is_the_same(part):
+    if not holds_words(part):
         return part
-    if "; " in part and (found := _joined(part, *_JOINTS[0], language)) is not None:
+    if "; " in part and (found := _joined(part, "; ", language)) is not None:
         return found
     for pattern in patterns:
         if pattern.literal in part and (match := re.fullmatch(pattern.find, part)) is not None:
@@ -98,30 +94,28 @@ def _apart(part: str, language: str) -> str | None:
         head, _, tail = part[:-1].partition(" (")
         said = [_find(piece, language) for piece in (head, tail)]
         if None not in said:
-            return f"{said[0]}（{said[1]}）"
-    for joint, mark in _JOINTS[1:]:
-        if joint in part and (found := _joined(part, joint, mark, language)) is not None:
+            return f"{said[0]}{_mark('mark.open', language)}{said[1]}{_mark('mark.close', language)}"
+    for joint in _JOINTS:
+        if joint in part and (found := _joined(part, joint, language)) is not None:
             return found
     return None
 
 
-def _joined(part: str, joint: str, mark: str, language: str) -> str | None:
-    """Return the translation of pieces that are joined, if each has one."""
+def _joined(part: str, joint: str, language: str) -> str | None:
+    """Return the translation of pieces that are joined, if each has one, and the word between them too."""
     said = [_find(piece, language) for piece in part.split(joint)]
-    return None if None in said else mark.join(map(str, said))
+    name = _JOINTS[joint]
+    if None in said or (holds_words(joint) and (name, joint) not in catalog(language)):
+        return None
+    between = _mark(name, language) if name else joint
+    if joint == ". " and language not in UNSPACED:
+        between += " "
+    return between.join(map(str, said))
 
 
-def _is_the_same(part: str) -> bool:
-    """Whether a part holds no words: numbers, units, codes, names in capitals."""
-    if not _LATIN.search(part):
-        return True
-    where = 0
-    while where < len(part):
-        found = _AS_IT_IS.match(part, where)
-        if found is None or found.end() == where:
-            return False
-        where = found.end()
-    return True
+def _mark(name: str, language: str) -> str:
+    """Return a mark between words in a language, as in English where it has none of its own."""
+    return catalog(language).get((name, MARKS[name]), MARKS[name])
 
 
 @cache
