@@ -25,16 +25,15 @@ curl -N -H "Authorization: Bearer $TOKEN" "$SERVER"/api/jobs/JOB/events
 
 def page() -> str:
     """Return the text of the page."""
-    from hepacalc.errors import STATUS
+    from hepacalc import errors
     from hepacalc.server import faults
     from hepacalc.server.app import documented_app
 
     out = [INTRO]
-    leaves = sorted(
-        (getattr(faults, name) for name in faults.__all__ if name != "ServerError"), key=lambda kind: str(kind.code)
-    )
-    for kind in leaves:
-        status = STATUS.get(kind.code) or STATUS["SRV"]
+    kinds = [getattr(module, name) for module in (errors, faults) for name in module.__all__]
+    leaves = [kind for kind in kinds if errors.ServerError in getattr(kind, "__bases__", ())]
+    for kind in sorted(leaves, key=lambda kind: str(kind.code)):
+        status = errors.STATUS.get(kind.code) or errors.STATUS["SRV"]
         out.append(f"| {kind.code} | {status.http} | {kind.__doc__.splitlines()[0]} |\n")
     schema = documented_app().openapi()
     groups: dict[str, list[tuple[str, str, Any]]] = {}

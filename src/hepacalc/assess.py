@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepacalc.consult import consult
+from hepacalc.days import today
 from hepacalc.errors import MeasurementError, UsageError
 from hepacalc.foci.calibration import calibration_for
 from hepacalc.foci.detect import MOST_CANDIDATES
@@ -205,7 +206,7 @@ def assess_volume(
             assessment = compared(assessment)
     if person is not None and known is not None:
         with watch("weighing the causes"):
-            reasoning = consult(person, known, today=_today(now), assessment=assessment)
+            reasoning = consult(person, known, today=today(now), assessment=assessment)
             assessment = replace(assessment, reasoning=reasoning)
     return replace(assessment, run=replace(run, seconds=watch.seconds))
 
@@ -243,16 +244,11 @@ class _Watch:
         self._tell(self._stage, part)
 
 
-def _today(now: datetime | None) -> date:
-    """Return the day from which intervals run."""
-    return (now or datetime.now(UTC)).astimezone().date()
-
-
 def _patient(given: Path_ | Patient | None, now: datetime | None) -> Patient | None:
     """Return what is known of the patient, read before any work is done."""
     if given is None or isinstance(given, Patient):
         return given
-    return read_patient_file(Path(given), today=_today(now))
+    return read_patient_file(Path(given), today=today(now))
 
 
 def _knowledge(given: Path_ | Knowledge | None) -> Knowledge:

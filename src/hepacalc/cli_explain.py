@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hepacalc.cli_options import Debug, Language, SiteKnowledge
+from hepacalc.days import today
 from hepacalc.terminal import write_line
 
 __all__ = ["explain"]
@@ -46,12 +47,12 @@ def explain(
     if out is not None:
         check_writable(out, EXPLANATION_OUTPUTS)
     now = datetime.now(UTC)
-    today = now.astimezone().date()
-    found = consult(read_patient_file(patient, today=today), load_knowledge(knowledge), today=today)
+    day = today(now)
+    found = consult(read_patient_file(patient, today=day), load_knowledge(knowledge), today=day)
     paths = write_explanation(found, out, now=now, language=language) if out is not None else {}
     if as_json:
         sys.stdout.write(document_json(explanation_document(found, now=now)))
         return
-    write_line(explanation_text(found, today=today.isoformat()))
+    write_line(explanation_text(found, today=day.isoformat()))
     if paths:
         write_line(f"\nExplanation: {paths['explanation.html']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hepacalc.cli_options import AsJson, Debug
+from hepacalc.days import today
 from hepacalc.errors import OutputError, UsageError
 from hepacalc.terminal import write_line
 
@@ -51,8 +51,8 @@ def _check(file: Path, *, as_json: bool) -> None:
     from hepacalc.patient.to_findings import patient_findings
     from hepacalc.reason.records import as_plain
 
-    today = datetime.datetime.now(tz=datetime.UTC).astimezone().date()
-    found = patient_findings(read_patient_file(file, today=today), load_knowledge(), today=today)
+    day = today()
+    found = patient_findings(read_patient_file(file, today=day), load_knowledge(), today=day)
     if as_json:
         told = {
             "network": found.network,
@@ -81,7 +81,7 @@ def _from_fhir(path: Path, output: Path | None) -> None:
     from hepacalc.patient.read import read_small_text
 
     text = read_small_text(path, "the bundle", LARGEST_BUNDLE)
-    found = patient_from_fhir(text, today=datetime.datetime.now(tz=datetime.UTC).astimezone().date())
+    found = patient_from_fhir(text, today=today())
     plain = found.patient.model_dump(exclude_unset=True, mode="json")
     _write(
         json.dumps({"schema_version": found.patient.schema_version, **plain}, indent=2, ensure_ascii=False) + "\n",

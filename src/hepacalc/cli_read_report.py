@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from hepacalc.cli_options import Debug
+from hepacalc.days import today
 from hepacalc.errors import OutputError, UsageError
 from hepacalc.terminal import write_line
 
@@ -104,14 +105,12 @@ def _one(
 
 
 def _patient_text(data: dict[str, Any]) -> str:
-    import datetime
-
     import yaml
 
     from hepacalc.patient.read import read_patient
 
     text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
-    read_patient(text, today=datetime.datetime.now(tz=datetime.UTC).astimezone().date())
+    read_patient(text, today=today())
     return text
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hepacalc.days import today
 from hepacalc.errors import OutputError, UsageError
 from hepacalc.terminal import write_line
 
@@ -74,7 +75,7 @@ def now_here() -> datetime:
 
 def day_of(now: datetime) -> str:
     """Return the day in this place."""
-    return now.astimezone().date().isoformat()
+    return today(now).isoformat()
 
 
 def checked_or_today(day: str | None) -> str:

@@ -33,11 +33,12 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Say what is in a DICOM segmentation, structured report or key object selection; never who it is of."""
-    from hepacalc.interop.read_back import read_object, to_plain
+    from hepacalc.interop.read_back import read_object
+    from hepacalc.reason.records import as_plain
 
     found = read_object(file)
     if as_json:
-        sys.stdout.write(json.dumps(to_plain(found), indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(as_plain(found), indent=2, ensure_ascii=False) + "\n")
         return
     for line in object_lines(found):
         write_line(line)

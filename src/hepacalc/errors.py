@@ -45,7 +45,12 @@
     │   ├── WorkerLost             RUN-03  the process or the machine that worked on it is gone
     │   ├── UnexpectedFault        RUN-04  a fault of hepacalc
     │   └── LedgerError            RUN-05  the ledger of a cohort cannot be used
-    ├── ServerError                SRV-nn  a request that is not served; its leaves stand in server/faults.py
+    ├── ServerError                SRV-00  a request that is not served, here or by a DICOMweb server that is asked
+    │   ├── NotThere               SRV-03  it does not exist, or not for this user
+    │   ├── TooLarge               SRV-04  more bytes, files or pixels than are taken
+    │   ├── Unavailable            SRV-07  database, disk or partner cannot be used just now
+    │   ├── InvalidRequest         SRV-09  a field of a request is wrong
+    │   └── PeerRefused            SRV-10  a PACS or archive refuses; those of the server alone: server/faults.py
     └── UsageError                 USE-01  arguments that contradict each other
 
 Messages say what was wanted, what was found and, in ``hint``, what to do. They may carry DICOM UIDs,
@@ -74,6 +79,7 @@ __all__ = [
     "InvalidPatient",
     "InvalidPixelValues",
     "InvalidReport",
+    "InvalidRequest",
     "KnowledgeError",
     "LedgerError",
     "LiverError",
@@ -85,19 +91,24 @@ __all__ = [
     "NoUsableLiver",
     "NotAStudy",
     "NotInRegistry",
+    "NotThere",
     "OtherStudy",
     "OutOfMemory",
     "OutOfTime",
     "OutputError",
+    "PeerRefused",
     "RegistryBusy",
     "RegistryError",
     "RunError",
     "SegmenterUnavailable",
     "SeriesNotFound",
+    "ServerError",
     "SeveralStudies",
     "Status",
     "StudyNotFound",
     "TooFewSlices",
+    "TooLarge",
+    "Unavailable",
     "UnexpectedFault",
     "UnsafeArchive",
     "UnsupportedGeometry",
@@ -419,6 +430,42 @@ class LedgerError(RunError):
     """The ledger of a cohort is damaged, of another version, or in use."""
 
     code = "RUN-05"
+
+
+class ServerError(HepacalcError):
+    """A request that is not served."""
+
+    code = "SRV-00"
+
+
+class NotThere(ServerError):
+    """It does not exist, or not for this user: the answer is the same."""
+
+    code = "SRV-03"
+
+
+class TooLarge(ServerError):
+    """More bytes, files or pixels than this site takes."""
+
+    code = "SRV-04"
+
+
+class Unavailable(ServerError):
+    """The database or the disk cannot be used just now; trying again later may help."""
+
+    code = "SRV-07"
+
+
+class InvalidRequest(ServerError):
+    """A field of a request is wrong; the message names the field, never what it holds."""
+
+    code = "SRV-09"
+
+
+class PeerRefused(ServerError):
+    """A PACS or archive does not take what it is sent, or does not give what it is asked for."""
+
+    code = "SRV-10"
 
 
 class UsageError(HepacalcError):

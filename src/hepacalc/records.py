@@ -551,7 +551,10 @@ class Assessment:
 
 
 def _plain(value: Any) -> Any:
-    """Turn records, tuples and NumPy scalars into JSON values; pairs of (name, value) into objects."""
+    """Turn records, tuples and NumPy scalars into JSON values; pairs of (name, value) into objects.
+
+    Pairs are told by their look, whatever the value is, and a geometry by what is read back: the assessment's own form.
+    """
     if isinstance(value, Geometry):
         # the spacing is that of the rounded steps, so that what is read back says the same again
         stored = Geometry(value.shape, value.affine.round(6))

@@ -25,9 +25,17 @@ from hepacalc.cohort.inputs import probe
 from hepacalc.cohort.options import Options
 from hepacalc.cohort.run import run_cohort
 from hepacalc.cohort.tables import read_tables
-from hepacalc.errors import HepacalcError, SeriesNotFound, StudyNotFound, UnsupportedModality, UsageError
-from hepacalc.server.archives import store_files
-from hepacalc.server.faults import PeerRefused, TooLarge, Unavailable
+from hepacalc.errors import (
+    HepacalcError,
+    PeerRefused,
+    SeriesNotFound,
+    StudyNotFound,
+    TooLarge,
+    Unavailable,
+    UnsupportedModality,
+    UsageError,
+)
+from hepacalc.interop.dicomweb_client import store_files
 from hepacalc.server.jobs import claim
 from hepacalc.server.receive import receive
 from hepacalc.server.work import Site

@@ -75,8 +75,8 @@ def test_a_zip_within_a_zip_and_a_link(house: Running):
 
 
 def test_a_deflate_bomb(house: Running, monkeypatch: pytest.MonkeyPatch):
+    from hepacalc.errors import TooLarge
     from hepacalc.server import headers
-    from hepacalc.server.faults import TooLarge
 
     monkeypatch.setattr(headers, "MOST_INFLATED", 2**20)
     plain = dicom_bytes()

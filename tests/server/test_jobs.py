@@ -16,10 +16,10 @@ import sleepy_kind
 from small_settings import small
 from sqlalchemy import func, select
 
-from hepacalc.errors import OutputError
+from hepacalc.errors import OutputError, TooLarge
 from hepacalc.server import worker
 from hepacalc.server.database import now, open_database, reading, writing
-from hepacalc.server.faults import Conflict, TooLarge, UnfinishedJob
+from hepacalc.server.faults import Conflict, UnfinishedJob
 from hepacalc.server.files import Store, commit_folder
 from hepacalc.server.jobs import Work, claim, enqueue, finish, heartbeat, put_back, release, set_aside
 from hepacalc.server.receive import earlier_upload, receive, receive_instance, sweep

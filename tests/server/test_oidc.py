@@ -16,8 +16,9 @@ from joserfc.jwk import RSAKey
 from small_settings import small
 
 from conftest import serving
+from hepacalc.errors import Unavailable
 from hepacalc.server.accounts import user_of_subject
-from hepacalc.server.faults import NotSignedIn, Unavailable
+from hepacalc.server.faults import NotSignedIn
 from hepacalc.server.oidc import Provider, role_of
 from hepacalc.server.settings import Oidc
 from hepacalc.server.tables import users

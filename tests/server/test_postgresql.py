@@ -11,10 +11,11 @@ import pytest
 from small_settings import small
 from sqlalchemy import Engine, func, inspect, select
 
+from hepacalc.errors import Unavailable
 from hepacalc.server import worker
 from hepacalc.server.accounts import Identity, add_user, begin_session, of_session, sign_in
 from hepacalc.server.database import open_database, reading, writing
-from hepacalc.server.faults import Conflict, NotSignedIn, Unavailable
+from hepacalc.server.faults import Conflict, NotSignedIn
 from hepacalc.server.jobs import Work, claim, enqueue, finish
 from hepacalc.server.receive import receive_instance
 from hepacalc.server.tables import SCHEMA_VERSION, jobs, metadata, schema, uploads

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from small_settings import small
 
+from hepacalc.errors import Unavailable
 from hepacalc.server import supervisor as tree
-from hepacalc.server.faults import Unavailable
 from hepacalc.server.supervisor import Supervisor, listen
 from hepacalc.server.worker import open_site
 

@@ -15,14 +15,14 @@ LINES = 400
 
 # a room may import from those before it; rows as scripts/house_picture draws them
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("errors", "geometry", "records", "threads", "folders", "locks"),
+    ("errors", "geometry", "records", "days", "threads", "folders", "locks"),
     ("knowledge", "foci"),
     ("reason", "followup"),
     ("reports", "patient", "liver", "study", "phantom"),
     ("interop", "report"),
     ("evaluate", "consult", "registry", "terminal"),
     ("assess", "compare"),
-    ("server", "cohort"),
+    ("cohort", "server"),
     ("cli",),
 )
 ROOMS = [room for rooms in LEVELS for room in rooms]

@@ -19,8 +19,9 @@ from hepacalc.cli_show import object_lines
 from hepacalc.errors import DamagedFile, InvalidObject, StudyNotFound
 from hepacalc.interop.codes import MEASUREMENT_CODES
 from hepacalc.interop.identity import lesion_tracking
-from hepacalc.interop.read_back import KeyObject, ReportObject, SegObject, read_object, to_plain
+from hepacalc.interop.read_back import KeyObject, ReportObject, SegObject, read_object
 from hepacalc.interop.sr_groups import SHOWN
+from hepacalc.reason.records import as_plain
 from hepacalc.records import Measured
 from hepacalc.report.numbers import significant
 from hepacalc.report.write import prepared
@@ -96,7 +97,7 @@ def test_key_images(made: dict[str, Path]) -> None:
 def test_nothing_shown_says_who_it_is(made: dict[str, Path]) -> None:
     for path in made.values():
         found = read_object(path)
-        text = "\n".join(object_lines(found)) + json.dumps(to_plain(found))
+        text = "\n".join(object_lines(found)) + json.dumps(as_plain(found))
         assert "Nobody" not in text
         assert "SECRET" not in text
         assert "ACC-7" not in text
@@ -125,7 +126,7 @@ def test_identity_left_out(scene: Scene, tmp_path: Path) -> None:
     assert all(len(found) == 1 for found in uids.values())
     # dates of the plan are gone too
     report = read_object(first["report.sr.dcm"])
-    assert "due from" not in json.dumps(to_plain(report)).lower()
+    assert "due from" not in json.dumps(as_plain(report)).lower()
     assert report.references == (read_object(first["liver.seg.dcm"]).about.sop_instance_uid,
                                  read_object(first["foci.seg.dcm"]).about.sop_instance_uid)  # type: ignore[union-attr]  # fmt: skip
 

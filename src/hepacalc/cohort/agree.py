@@ -219,7 +219,7 @@ def _one(held: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
 
 
 def as_json(found: Agreement) -> str:
-    """Return an agreement as JSON; what cannot be computed is null."""
+    """Return an agreement as JSON; what cannot be computed is null, numbers have six places."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, float):

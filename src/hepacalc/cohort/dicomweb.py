@@ -18,9 +18,18 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from hepacalc.cohort.inputs import UID, Header, told_of
-from hepacalc.errors import OutputError, SeriesNotFound, StudyNotFound, UnsupportedModality, UsageError
-from hepacalc.server.archives import query, receive_parts
-from hepacalc.server.faults import NotThere, PeerRefused, TooLarge, Unavailable
+from hepacalc.errors import (
+    NotThere,
+    OutputError,
+    PeerRefused,
+    SeriesNotFound,
+    StudyNotFound,
+    TooLarge,
+    Unavailable,
+    UnsupportedModality,
+    UsageError,
+)
+from hepacalc.interop.dicomweb_client import query, receive_parts
 
 __all__ = [
     "AUTHORIZATION",

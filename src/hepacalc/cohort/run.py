@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from hepacalc.cohort.options import Options, as_run_before, command_of, hash_of
 from hepacalc.cohort.patients import Patients
 from hepacalc.cohort.tables import write_tables
 from hepacalc.cohort.versions import StageVersions, stage_versions
+from hepacalc.days import today
 from hepacalc.errors import UsageError
 
 __all__ = ["Options", "Progress", "Summary", "run_cohort"]
@@ -60,13 +61,13 @@ def run_cohort(
         dicomweb().check(dicomweb().remote_of(options.dicomweb, options.dicomweb_auth))
     out.mkdir(parents=True, exist_ok=True)
     with Ledger(out / LEDGER, make=root is not None) as ledger, Patients(options.patients) as patients:
-        today = _today(ledger, options)
+        day = _day(ledger, options)
         if as_before:
             options = as_run_before(ledger, options)
         plain = {
             "segmenter": options.segmenter, "allow_gaps": options.allow_gaps, "agatston": options.agatston,
             "calibration": hash_of(options.calibration), "knowledge": hash_of(options.knowledge),
-            "today": today.isoformat() if patients.is_there else None,
+            "today": day.isoformat() if patients.is_there else None,
         }  # fmt: skip
         versions = stage_versions(plain)
         if root is None:
@@ -80,7 +81,7 @@ def run_cohort(
             _reopen_changed(ledger, patients)
         ledger.set_meta("store", options.store or "")
         place = options.store or str((out / "studies").absolute())
-        driver = Driver(ledger, patients, options, versions, today, None if root is None else root_of(root), place)
+        driver = Driver(ledger, patients, options, versions, day, None if root is None else root_of(root), place)
         attempted = driver.run(progress or (lambda _done, _all, _failed: None))
         counts = write_tables(ledger, out / "tables")
         spent = time.monotonic() - start
@@ -119,8 +120,8 @@ def _reopen_changed(ledger: Ledger, patients: Patients) -> None:
         after = rows[-1][0]
 
 
-def _today(ledger: Ledger, options: Options) -> date:
+def _day(ledger: Ledger, options: Options) -> date:
     held = ledger.meta("today")
-    today = options.today or (date.fromisoformat(held) if held else datetime.now(UTC).astimezone().date())
-    ledger.set_meta("today", today.isoformat())
-    return today
+    day = options.today or (date.fromisoformat(held) if held else today())
+    ledger.set_meta("today", day.isoformat())
+    return day

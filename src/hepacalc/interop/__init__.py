@@ -1,1 +1,1 @@
-"""Objects for other systems, out and in: DICOM SEG, SR and key objects, FHIR, calendar."""
+"""Objects for other systems, out and in: DICOM SEG, SR and key objects, FHIR, calendar; DICOMweb as a client."""

@@ -8,7 +8,7 @@ Reference: DICOM PS3.3 C.8.20 (Segmentation), C.17.3 (SR document content), PS3.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from hepacalc.liver.seg_file import SEG_CLASSES, SegFrame, segment_frames, segme
 from hepacalc.study.guard import PARSER_ERRORS, quiet
 from hepacalc.study.slices import shown_code, shown_uid
 
-__all__ = ["KeyObject", "ReportObject", "SegObject", "SegmentInfo", "read_object", "to_plain"]
+__all__ = ["KeyObject", "ReportObject", "SegObject", "SegmentInfo", "read_object"]
 
 _SR_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.88.11", "1.2.840.10008.5.1.4.1.1.88.22", "1.2.840.10008.5.1.4.1.1.88.33",
@@ -175,15 +175,6 @@ def read_object(path: Path | str) -> SegObject | ReportObject | KeyObject:
         f"{shown_code(str(data.get('Modality', '')), 'no modality')} in {path.name!r}.",
         hint="A scan is read by hepacalc assess.",
     )
-
-
-def to_plain(value: Any) -> Any:
-    """Return plain values for JSON: records as objects, tuples as lists."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, tuple):
-        return [to_plain(one) for one in value]
-    return value
 
 
 def _common(data: Any, kind: str) -> Common:

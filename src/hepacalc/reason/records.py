@@ -362,7 +362,10 @@ _PAIRS = ("Names", "tuple[tuple[str, float], ...]")
 
 
 def as_plain(value: Any) -> Any:
-    """Turn records into plain Python values for JSON: records and pairs into objects, tuples into lists."""
+    """Turn records into plain Python values for JSON: records and pairs into objects, tuples into lists.
+
+    Pairs are told by the declared type of their field, so other tuples of two texts stay lists.
+    """
     if hasattr(value, "__dataclass_fields__"):
         return {f.name: _plain_field(str(f.type), getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):

@@ -11,7 +11,10 @@ __all__ = ["plain"]
 
 
 def plain(value: Any) -> Any:
-    """Return records, tuples and texts in several languages as objects and lists."""
+    """Return records, tuples and texts in several languages as objects and lists.
+
+    Named tuples too. Pairs are told by their look, where each value is a text and no name stands twice.
+    """
     if isinstance(value, Interval):
         return str(value)
     if hasattr(value, "_asdict"):

@@ -8,6 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from hepacalc.days import today
 from hepacalc.errors import NotInRegistry, UsageError
 from hepacalc.followup.schedule import Result, Step, close_step
 from hepacalc.reason.days import checked_day
@@ -141,7 +142,7 @@ class Registry:
             UsageError: several steps are open and none was named; a day that is none, or lies in the future.
         """
         checked_day(on)
-        if on > now.astimezone().date().isoformat():
+        if on > today(now).isoformat():
             raise UsageError(f"{on} lies in the future.", hint="Give the day on which it was done with --on.")
         with self.database.writing() as connection:
             log = Log(connection, now, by)

@@ -14,7 +14,7 @@ Each may be killed at any instant.
     jobs.py       the queue: enqueue(connection, Work(kind, key, ...)), claim, heartbeat, finish, set_aside
     work/         one module a kind of job: intake, assess, edit, facts, view; a new kind is a line in work.KINDS
     filing.py     studies in the database: file_study, add_instances, the words a search finds them by
-    faults.py     what is refused (SRV-01 ... SRV-10), with its HTTP status in hepacalc.errors.STATUS
+    faults.py     what is refused here alone; the other SRV-nn, and every HTTP status, stand in hepacalc.errors
 
     app.py        make_app(site): one FastAPI app; a new router is a line in app.ROUTERS
     access.py     need("read", scope="dicomweb"): dependency of a route; own(who): what a user may see; note(): audit

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from sqlalchemy import ColumnElement, Connection, RowMapping, select, true
 
+from hepacalc.errors import NotThere
 from hepacalc.server import audit
 from hepacalc.server.accounts import Identity, of_session, of_token
 from hepacalc.server.database import reading
-from hepacalc.server.faults import NotAllowed, NotSignedIn, NotThere
+from hepacalc.server.faults import NotAllowed, NotSignedIn
 from hepacalc.server.tables import assessments, studies
 from hepacalc.server.work import Site
 

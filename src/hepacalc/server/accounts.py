@@ -11,8 +11,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from hepacalc.errors import InvalidRequest, NotThere
 from hepacalc.server.database import new_id, now, reading, writing
-from hepacalc.server.faults import Conflict, InvalidRequest, NotSignedIn, NotThere, TooMany
+from hepacalc.server.faults import Conflict, NotSignedIn, TooMany
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import attempts, sessions, tokens, users
 

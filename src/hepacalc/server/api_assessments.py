@@ -9,13 +9,14 @@ from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import insert, select, update
 from starlette.responses import FileResponse, Response
 
+from hepacalc.days import today
+from hepacalc.errors import InvalidRequest, NotThere
 from hepacalc.records import Kind
 from hepacalc.server.access import assessment_of, need, note, site_of, study_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import new_id, now, reading, writing
-from hepacalc.server.days import today
 from hepacalc.server.due import close_in_registry
-from hepacalc.server.faults import Conflict, InvalidRequest, NotThere
+from hepacalc.server.faults import Conflict
 from hepacalc.server.follow_up import lineage
 from hepacalc.server.jobs import Work, enqueue
 from hepacalc.server.middleware import DOCUMENT_POLICY

@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from hepacalc.errors import InvalidRequest, NotThere
 from hepacalc.server.access import need, note, own, site_of, study_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import new_id, reading, writing
-from hepacalc.server.faults import Conflict, InvalidRequest, NotThere
+from hepacalc.server.faults import Conflict
 from hepacalc.server.follow_up import comparison_work, priors_of
 from hepacalc.server.jobs import enqueue
 from hepacalc.server.middleware import DOCUMENT_POLICY

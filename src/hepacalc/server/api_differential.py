@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 from starlette.responses import HTMLResponse, Response
 
 from hepacalc.consult import consult, weigh
+from hepacalc.days import today
 from hepacalc.patient.read import patient_from_data
 from hepacalc.reason.records import as_plain
 from hepacalc.records import Assessment
 from hepacalc.server.access import assessment_of, need, note_look
 from hepacalc.server.accounts import Identity
-from hepacalc.server.days import today
 from hepacalc.server.stored import compared_record_of, knowledge_of
 from hepacalc.server.web import language_of, render
 

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, Request
 from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from hepacalc.errors import NotThere, Unavailable
 from hepacalc.geometry import Geometry
 from hepacalc.server.access import assessment_of, need, note, note_look, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import now, writing
-from hepacalc.server.faults import NotThere, Unavailable
 from hepacalc.server.jobs import Work, enqueue
 from hepacalc.server.stored import read_json
 from hepacalc.server.work.storing import LIVER_BIT, scan_name

@@ -12,10 +12,10 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from hepacalc.errors import NotThere
 from hepacalc.server.access import need, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
-from hepacalc.server.faults import NotThere
 from hepacalc.server.tables import jobs, studies, uploads
 from hepacalc.server.worklist import page_of, progress_of, waits_of
 

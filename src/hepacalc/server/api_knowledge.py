@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
+from hepacalc.errors import NotThere
 from hepacalc.server.access import need
 from hepacalc.server.accounts import Identity
-from hepacalc.server.faults import NotThere
 from hepacalc.server.stored import knowledge_of
 
 __all__ = ["router"]

@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import delete, select, update
 from starlette.responses import Response
 
+from hepacalc.errors import InvalidRequest, NotThere
 from hepacalc.server.access import address_of, need, note, site_of
 from hepacalc.server.accounts import LINK_SCOPE, ROLES, SCOPES, Identity, add_token, add_user, set_password, sign_in
 from hepacalc.server.database import now, reading, writing
-from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere
+from hepacalc.server.faults import NotAllowed, NotSignedIn
 from hepacalc.server.tables import audit, sessions, tokens, users
 
 __all__ = ["router"]

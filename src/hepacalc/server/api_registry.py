@@ -11,7 +11,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from hepacalc.errors import NotInRegistry
+from hepacalc.days import today
+from hepacalc.errors import NotInRegistry, NotThere
 from hepacalc.followup.schedule import Windows
 from hepacalc.registry import views
 from hepacalc.registry.due_files import due_bundle, due_calendar, due_csv, due_items
@@ -21,9 +22,8 @@ from hepacalc.registry.store import Registry
 from hepacalc.server.access import need, note, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
-from hepacalc.server.days import today
 from hepacalc.server.due import DueLine, counted, due_lines, teams_of
-from hepacalc.server.faults import NotAllowed, NotThere
+from hepacalc.server.faults import NotAllowed
 from hepacalc.server.pseudonyms import registry_of, studies_of
 
 __all__ = ["router"]

@@ -13,13 +13,13 @@ from sqlalchemy import delete, func, insert, select, update
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from hepacalc.errors import NotInRegistry
+from hepacalc.days import today
+from hepacalc.errors import InvalidRequest, NotInRegistry, NotThere
 from hepacalc.patient.read import patient_from_data
 from hepacalc.server.access import need, note, site_of, study_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import new_id, now, reading, writing
-from hepacalc.server.days import today
-from hepacalc.server.faults import Conflict, InvalidRequest, NotThere
+from hepacalc.server.faults import Conflict
 from hepacalc.server.files import folder_name
 from hepacalc.server.filing import index_terms, plain
 from hepacalc.server.jobs import Work, enqueue

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from hepacalc.errors import HepacalcError
+from hepacalc.errors import HepacalcError, InvalidRequest, NotThere, ServerError
 from hepacalc.server import (
     api_assessments,
     api_comparisons,
@@ -36,7 +36,7 @@ from hepacalc.server import (
     pages_space,
 )
 from hepacalc.server.audit import Seen
-from hepacalc.server.faults import InvalidRequest, NotAllowed, NotSignedIn, NotThere, ServerError
+from hepacalc.server.faults import NotAllowed, NotSignedIn
 from hepacalc.server.media import CrossOrigin
 from hepacalc.server.metrics import Metrics
 from hepacalc.server.middleware import Guard, problem

@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from hepacalc.consult import consult, weigh
-from hepacalc.errors import InvalidPatient
+from hepacalc.days import today
+from hepacalc.errors import InvalidPatient, NotThere
 from hepacalc.patient.read import patient_from_data
 from hepacalc.patient.schema import Patient
 from hepacalc.reason.reasoning import Reasoning
@@ -26,8 +27,6 @@ from hepacalc.server.cds_phrases import say
 from hepacalc.server.cds_prefetch import PREFETCH, Told, fetched, merged, read_prefetch
 from hepacalc.server.cds_settings import read_cds
 from hepacalc.server.database import now, reading, writing
-from hepacalc.server.days import today
-from hepacalc.server.faults import NotThere
 from hepacalc.server.filing import plain
 from hepacalc.server.stored import knowledge_of, record_of
 from hepacalc.server.tables import cds_cards, studies

@@ -12,9 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
-from hepacalc.errors import UsageError
+from hepacalc.errors import Unavailable, UsageError
 from hepacalc.registry.database import postgresql_engine
-from hepacalc.server.faults import Unavailable
 from hepacalc.server.settings import Settings
 from hepacalc.server.tables import SCHEMA_VERSION, metadata, schema
 

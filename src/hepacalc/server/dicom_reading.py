@@ -24,8 +24,8 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.uid import ExplicitVRLittleEndian
 
-from hepacalc.errors import DamagedFile, HepacalcError
-from hepacalc.server.faults import NotThere, UnfinishedJob
+from hepacalc.errors import DamagedFile, HepacalcError, NotThere
+from hepacalc.server.faults import UnfinishedJob
 from hepacalc.server.headers import refuse_bomb
 from hepacalc.server.worker import error_of
 from hepacalc.study.guard import parsing, quiet

@@ -12,14 +12,14 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from hepacalc.errors import InvalidRequest, NotThere
+from hepacalc.interop.multipart import new_boundary, related
 from hepacalc.server import dicom_reading as reading_files
 from hepacalc.server.access import need, note, note_look, own, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
 from hepacalc.server.dicom_reading import NATIVE, Readers
-from hepacalc.server.faults import InvalidRequest, NotThere
 from hepacalc.server.media import EXPLICIT, Media, accepted, media_of, wants_stored
-from hepacalc.server.multipart import new_boundary, related
 from hepacalc.server.query import MATCHED, Held, Level, find, held_instances
 
 __all__ = ["DICOM", "JSON", "UID", "base_of", "readers_of", "router"]

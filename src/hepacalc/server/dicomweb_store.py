@@ -9,13 +9,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from hepacalc.errors import HepacalcError
+from hepacalc.errors import HepacalcError, InvalidRequest
+from hepacalc.interop.multipart import RelatedReader, boundary_of
 from hepacalc.server import dicom_reading as reading_files
 from hepacalc.server.access import need, note, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.dicomweb import DICOM, JSON, UID, base_of, readers_of
-from hepacalc.server.faults import InvalidRequest
-from hepacalc.server.multipart import RelatedReader, boundary_of
 from hepacalc.server.receive import Upload, receive
 
 __all__ = ["router"]

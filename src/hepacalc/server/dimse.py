@@ -26,10 +26,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from sqlalchemy import ColumnElement
 
-from hepacalc.errors import DamagedFile, HepacalcError
+from hepacalc.errors import DamagedFile, HepacalcError, TooLarge, Unavailable
 from hepacalc.server import audit
 from hepacalc.server.database import reading
-from hepacalc.server.faults import TooLarge, Unavailable
 from hepacalc.server.guarded import GuardedServer, message_is_handled
 from hepacalc.server.node_settings import Node, Peer, read_node
 from hepacalc.server.query import LEVELS, MATCHED, Level, find, held_instances

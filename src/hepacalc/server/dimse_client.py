@@ -19,7 +19,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
-from hepacalc.server.faults import PeerRefused, Unavailable
+from hepacalc.errors import PeerRefused, Unavailable
 from hepacalc.server.node_settings import Node, Peer
 from hepacalc.study.guard import quiet
 

@@ -1,28 +1,16 @@
-"""What the server refuses, as leaves of the tree of :mod:`hepacalc.errors`; each has its own HTTP status there."""
+"""What the server alone refuses, as leaves of :mod:`hepacalc.errors`, which holds the others and each HTTP status."""
 
 from __future__ import annotations
 
-from hepacalc.errors import HepacalcError
+from hepacalc.errors import ServerError
 
 __all__ = [
     "Conflict",
-    "InvalidRequest",
     "NotAllowed",
     "NotSignedIn",
-    "NotThere",
-    "PeerRefused",
-    "ServerError",
-    "TooLarge",
     "TooMany",
-    "Unavailable",
     "UnfinishedJob",
 ]
-
-
-class ServerError(HepacalcError):
-    """A request that is not served."""
-
-    code = "SRV-00"
 
 
 class NotSignedIn(ServerError):
@@ -37,18 +25,6 @@ class NotAllowed(ServerError):
     code = "SRV-02"
 
 
-class NotThere(ServerError):
-    """It does not exist, or not for this user: the answer is the same."""
-
-    code = "SRV-03"
-
-
-class TooLarge(ServerError):
-    """More bytes, files or pixels than this site takes."""
-
-    code = "SRV-04"
-
-
 class TooMany(ServerError):
     """Too many tries in a short time."""
 
@@ -61,25 +37,7 @@ class Conflict(ServerError):
     code = "SRV-06"
 
 
-class Unavailable(ServerError):
-    """The database or the disk cannot be used just now; trying again later may help."""
-
-    code = "SRV-07"
-
-
 class UnfinishedJob(ServerError):
     """The process that did a job died, ran too long or took too much memory."""
 
     code = "SRV-08"
-
-
-class InvalidRequest(ServerError):
-    """A field of a request is wrong; the message names the field, never what it holds."""
-
-    code = "SRV-09"
-
-
-class PeerRefused(ServerError):
-    """A PACS or archive does not take what it is sent, or does not give what it is asked for."""
-
-    code = "SRV-10"

@@ -25,8 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from hepacalc.errors import OutputError
-from hepacalc.server.faults import TooLarge, Unavailable
+from hepacalc.errors import OutputError, TooLarge, Unavailable
 
 __all__ = ["Store", "WholeFile", "commit_folder", "folder_name", "make_folder", "sync_folder", "write_whole"]
 

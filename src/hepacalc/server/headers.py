@@ -13,8 +13,7 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 
-from hepacalc.errors import DamagedFile, HepacalcError
-from hepacalc.server.faults import TooLarge
+from hepacalc.errors import DamagedFile, HepacalcError, TooLarge
 from hepacalc.server.filing import plain
 from hepacalc.study.guard import parsing, quiet
 

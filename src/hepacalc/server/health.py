@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request
 from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
 
+from hepacalc.errors import Unavailable
 from hepacalc.server.access import address_of, optional_identity, site_of
 from hepacalc.server.database import reading
-from hepacalc.server.faults import NotAllowed, Unavailable
+from hepacalc.server.faults import NotAllowed
 
 __all__ = ["router"]
 

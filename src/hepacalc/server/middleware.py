@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hepacalc.errors import HepacalcError
+from hepacalc.errors import HepacalcError, InvalidRequest, TooLarge
 from hepacalc.server.database import new_id
-from hepacalc.server.faults import InvalidRequest, TooLarge
 from hepacalc.server.metrics import Metrics
 from hepacalc.server.settings import Settings
 from hepacalc.server.telemetry import begin

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from hepacalc.errors import UsageError
+from hepacalc.errors import Unavailable, UsageError
 from hepacalc.report.writers import SegmentationType
-from hepacalc.server.faults import Unavailable
 from hepacalc.server.settings import Settings
 
 __all__ = ["KINDS", "RIGHTS", "Archive", "Node", "Peer", "read_node"]

@@ -22,9 +22,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from starlette.responses import RedirectResponse, Response
 
+from hepacalc.errors import NotThere, Unavailable
 from hepacalc.server.access import note, site_of
 from hepacalc.server.accounts import ROLES, user_of_subject
-from hepacalc.server.faults import NotSignedIn, NotThere, Unavailable
+from hepacalc.server.faults import NotSignedIn
 from hepacalc.server.pages_sign_in import let_in
 from hepacalc.server.settings import Oidc, Settings
 

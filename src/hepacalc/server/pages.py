@@ -9,6 +9,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import select
 from starlette.responses import RedirectResponse, Response
 
+from hepacalc.days import today
+from hepacalc.errors import NotThere
 from hepacalc.patient.schema import SCHEMA_VERSION
 from hepacalc.report.language import speaking
 from hepacalc.server.access import need, note, own, site_of, study_of
@@ -18,10 +20,8 @@ from hepacalc.server.api_comparisons import comparison_of, comparisons_of_study
 from hepacalc.server.api_studies import facts_version
 from hepacalc.server.compare_view import PriorView, priors_shown
 from hepacalc.server.database import reading
-from hepacalc.server.days import today
 from hepacalc.server.due import counted, due_lines, teams_of
 from hepacalc.server.facts_form import form_of
-from hepacalc.server.faults import NotThere
 from hepacalc.server.foci_view import foci_by_lesion, foci_of
 from hepacalc.server.follow_up import comparison_for
 from hepacalc.server.pages_space import has_niivue

@@ -7,10 +7,10 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from hepacalc.errors import NotThere
 from hepacalc.knowledge.model import Block, Cause, CauseBlock
 from hepacalc.server.access import need
 from hepacalc.server.accounts import Identity
-from hepacalc.server.faults import NotThere
 from hepacalc.server.stored import knowledge_of
 from hepacalc.server.web import render
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from hepacalc.errors import NotThere
 from hepacalc.server.access import (
     address_of,
     cookie_name,
@@ -18,7 +19,7 @@ from hepacalc.server.access import (
     site_of,
 )
 from hepacalc.server.accounts import begin_session, end_session, enter_by_link, sign_in
-from hepacalc.server.faults import NotAllowed, NotSignedIn, NotThere, TooMany
+from hepacalc.server.faults import NotAllowed, NotSignedIn, TooMany
 from hepacalc.server.web import LANGUAGE_COOKIE, render
 
 __all__ = ["let_in", "router"]

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from hepacalc.errors import NotThere
 from hepacalc.report.language import speaking
 from hepacalc.server.access import assessment_of, need, note, study_of
 from hepacalc.server.accounts import Identity
-from hepacalc.server.faults import NotThere
 from hepacalc.server.foci_view import foci_of
 from hepacalc.server.middleware import PAGE_POLICY
 from hepacalc.server.stored import record_of

@@ -24,9 +24,10 @@ from pathlib import Path
 from sqlalchemy import Engine, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from hepacalc.errors import InvalidRequest, TooLarge, Unavailable
 from hepacalc.locks import hold
 from hepacalc.server.database import new_id, now, reading, writing
-from hepacalc.server.faults import Conflict, InvalidRequest, TooLarge, Unavailable
+from hepacalc.server.faults import Conflict
 from hepacalc.server.files import Store, WholeFile, make_folder, sync_folder, write_whole
 from hepacalc.server.jobs import Work, enqueue, postpone
 from hepacalc.server.settings import Settings

@@ -14,6 +14,7 @@ from fastapi import Request
 from sqlalchemy import select
 
 from hepacalc.consult import consult
+from hepacalc.days import today
 from hepacalc.errors import HepacalcError
 from hepacalc.followup.records import StoredComparisons
 from hepacalc.knowledge import Knowledge, load_knowledge
@@ -26,7 +27,6 @@ from hepacalc.report.stored import comparisons_from, read_document, reasoning_fr
 from hepacalc.server.access import assessment_of, site_of
 from hepacalc.server.accounts import Identity
 from hepacalc.server.database import reading
-from hepacalc.server.days import today
 from hepacalc.server.follow_up import comparison_for
 from hepacalc.server.tables import comparisons, studies
 from hepacalc.server.work import Site

@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hepacalc.server.faults import Unavailable
+from hepacalc.errors import Unavailable
 from hepacalc.server.jobs import release
 from hepacalc.server.logs import set_up_logs
 from hepacalc.server.node_settings import read_node

@@ -9,7 +9,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from hepacalc.server.faults import InvalidRequest
+from hepacalc.errors import InvalidRequest
 from hepacalc.server.receive import FileInUpload, Upload
 
 __all__ = ["take_body"]

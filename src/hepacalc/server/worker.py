@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hepacalc.errors import HepacalcError, OutputError
+from hepacalc.errors import HepacalcError, OutputError, PeerRefused, Unavailable
 from hepacalc.server.child import RESULT
 from hepacalc.server.database import open_database, writing
-from hepacalc.server.faults import PeerRefused, Unavailable, UnfinishedJob
+from hepacalc.server.faults import UnfinishedJob
 from hepacalc.server.files import Store
 from hepacalc.server.jobs import MOST_STARTS, Job, LostLease, claim, heartbeat, put_back, set_aside
 from hepacalc.server.settings import Settings

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
 
+from hepacalc.errors import InvalidRequest
 from hepacalc.server.access import own
 from hepacalc.server.accounts import Identity
-from hepacalc.server.faults import InvalidRequest
 from hepacalc.server.filing import words_of
 from hepacalc.server.tables import jobs, studies, terms
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hepacalc.days import today
 from hepacalc.server.jobs import Job
 from hepacalc.server.work import Site, Tell
 from hepacalc.server.work.assessing import Assess
@@ -28,7 +29,7 @@ class Answer(Assess):
         from hepacalc.server.work.output import answered, knowledge_of, patient_of
 
         moment = datetime.now(UTC)
-        day = moment.astimezone().date()
+        day = today(moment)
         tell("weighing the causes", 0.0)
         reasoning = consult(patient_of(request, day), knowledge_of(request), today=day)
         write_explanation(reasoning, out / RESULTS, now=moment)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
+from hepacalc.days import today
 from hepacalc.errors import HepacalcError
 from hepacalc.server.database import writing
 from hepacalc.server.jobs import Job
@@ -38,7 +39,7 @@ class Assess:
             files,
             series=request["payload"].get("series"),
             allow_gaps=bool(request["payload"].get("allow_gaps")),
-            patient=patient_of(request, moment.astimezone().date()),
+            patient=patient_of(request, today(moment)),
             knowledge=knowledge_of(request),
             now=moment,
             progress=tell,

@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from hepacalc.errors import HepacalcError
+from hepacalc.errors import HepacalcError, NotThere
 from hepacalc.server.database import reading, writing
-from hepacalc.server.faults import NotThere
 from hepacalc.server.files import commit_folder
 from hepacalc.server.follow_up import lineage, registration_work, weighing_work
 from hepacalc.server.jobs import Job, enqueue, finish

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from hepacalc.assess import assess_volume
+from hepacalc.days import today
 from hepacalc.errors import MeasurementError
 from hepacalc.foci.drawn import DrawnFoci
 from hepacalc.interop.foci_file import FociMask
@@ -62,7 +63,7 @@ class Edit(Assess):
             liver_mask=stored.liver_mask,
             foci_mask=mask,
             calibration=stored.calibration,
-            patient=patient_of(request, moment.astimezone().date()),
+            patient=patient_of(request, today(moment)),
             knowledge=knowledge_of(request),
             compared=comparing_with(earlier, files, out, moment) if earlier else None,
             now=moment,

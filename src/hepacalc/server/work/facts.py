@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from hepacalc.days import today
 from hepacalc.errors import HepacalcError, InvalidAssessment
 from hepacalc.server.jobs import Job
 from hepacalc.server.work import Site, Tell
@@ -60,7 +61,7 @@ class Facts(Assess):
             found = replace(tracked(found, compared), followup=compared)
         moment = datetime.now(UTC)
         tell("weighing the causes", 0.0)
-        reasoning = reason_about(found, request, moment.astimezone().date())
+        reasoning = reason_about(found, request, today(moment))
         run = replace(found.run, created=moment.isoformat(timespec="seconds"))
         found = replace(found, reasoning=reasoning, run=run)
         write_arrays(found.volume, found.liver_mask, found.labels, out)

@@ -13,9 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from hepacalc.errors import DamagedFile, HepacalcError, NotAStudy
+from hepacalc.errors import DamagedFile, HepacalcError, NotAStudy, TooLarge
 from hepacalc.server.database import now, reading, writing
-from hepacalc.server.faults import TooLarge
 from hepacalc.server.files import folder_name, make_folder, sync_folder
 from hepacalc.server.filing import file_study
 from hepacalc.server.jobs import Job, finish

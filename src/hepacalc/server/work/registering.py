@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from hepacalc.errors import HepacalcError, NotInRegistry
+from hepacalc.errors import HepacalcError, NotInRegistry, NotThere
 from hepacalc.server.database import writing
-from hepacalc.server.faults import NotThere
 from hepacalc.server.files import make_folder
 from hepacalc.server.jobs import Job, finish
 from hepacalc.server.pseudonyms import PROGRAM, key_for

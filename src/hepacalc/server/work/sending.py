@@ -45,7 +45,7 @@ class Send:
             Unavailable: the partner is away: it is tried again.
             PeerRefused: it does not want them.
         """
-        from hepacalc.server.archives import store_files
+        from hepacalc.interop.dicomweb_client import store_files
         from hepacalc.server.dimse_client import send_files
         from hepacalc.server.node_settings import Peer
         from hepacalc.server.settings import Settings

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
-from hepacalc.errors import HepacalcError
+from hepacalc.errors import HepacalcError, NotThere
 from hepacalc.server.database import now, reading, writing
-from hepacalc.server.faults import Conflict, NotThere
+from hepacalc.server.faults import Conflict
 from hepacalc.server.files import commit_folder
 from hepacalc.server.filing import add_instances
 from hepacalc.server.follow_up import comparison_for, lineage, queue_follow_up, weighing_work

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from hepacalc.server.faults import InvalidRequest
+from hepacalc.errors import InvalidRequest
 
 __all__ = ["Part", "RelatedReader", "boundary_of", "new_boundary", "related"]
 
@@ -19,7 +19,7 @@ _BOUNDARY = re.compile(rb"[\x21-\x7e]([\x20-\x7e]{0,68}[\x21-\x7e])?")
 
 
 class Part(Protocol):
-    """Where one part is written to, such as :class:`hepacalc.server.receive.FileInUpload`."""
+    """Where one part is written to."""
 
     def write(self, chunk: bytes) -> None:
         """Add to it."""
