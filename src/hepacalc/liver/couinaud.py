@@ -35,7 +35,7 @@ _UNFORESEEN = 0.02
 # sections: caudate, left lateral, left medial, right; how much the logarithms of what the anatomies and what the
 # network say count: which section it is, and which of its segments
 _SECTION = np.array([0, 1, 1, 2, 2, 3, 3, 3, 3])
-_OF_SECTION, _WITHIN = (0.6, 0.5), (0.3, 0.7)
+_OF_SECTION, _WITHIN = (0.6, 0.5), (0.2, 0.8)
 _SEEN = 0.5
 _VEINS = ("right hepatic vein", "middle hepatic vein", "left hepatic vein")
 _BRANCHES = ("right portal branch", "left portal branch")
