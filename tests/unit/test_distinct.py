@@ -47,6 +47,17 @@ def test_a_faint_skin_is_joined_and_a_faint_neighbour_is_not() -> None:
     assert len(distinct([part, long])) == 2
 
 
+def test_calcium_along_a_vessel_is_no_part_of_it_and_cannot_be_swallowed_one_after_the_other() -> None:
+    vessel = block((0, 0, 0), (4, 4, 90), 290)
+    foci = [block((4, 0, 10 * k), (5, 3, 10 * k + 3), 400 + 150 * k) for k in range(3)]
+    assert len(distinct([vessel, *foci], vessel_hu=200.0)) == 1
+    found = distinct([vessel, *foci], vessel_hu=200.0, is_vessel=lambda candidate: candidate.peak_hu < 300)
+    assert found == (*reversed(foci), vessel)
+    # what lies around a focus like a skin is not far larger than it
+    skin = block((3, 0, 0), (4, 3, 6), 290)
+    assert len(distinct([skin, foci[0]], vessel_hu=200.0, is_vessel=lambda _: True)) == 1
+
+
 def test_a_focus_beside_a_rib_is_no_part_of_the_rib() -> None:
     rib, focus = block((0, 0, 0), (9, 9, 4), 700), block((4, 4, 4), (6, 6, 6), 500)
     outside = replace(rib, inside=0.1)

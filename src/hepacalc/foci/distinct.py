@@ -7,7 +7,7 @@ would count the same calcium.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,13 +27,20 @@ ALIKE = 2.5
 """How many times higher one of them may be and still be the same thing (metal in a calcification is another)."""
 ALIKE_CALCIUM = 6.0
 """The same for a peak and what lies around it like a skin, where none is as bright as metal: thick slices do that."""
+FAR_LARGER = 10.0
+"""Of a vessel so many times larger, calcium is no part: it lies in or along it."""
 INSIDE_APART = 0.3
 """Largest difference of the shares in the liver: a focus beside a rib is no part of the rib."""
 
 Mask = NDArray[np.bool_]
 
 
-def distinct(candidates: Sequence[Candidate], *, vessel_hu: float | None = None) -> tuple[Candidate, ...]:
+def distinct(
+    candidates: Sequence[Candidate],
+    *,
+    vessel_hu: float | None = None,
+    is_vessel: Callable[[Candidate], bool] = lambda _: False,
+) -> tuple[Candidate, ...]:
     """Return candidates none of which lies mostly in or along another one, brightest first.
 
     A part of about the same height is joined to the whole: both regions, the brighter peak. A part that is far higher
@@ -42,6 +49,8 @@ def distinct(candidates: Sequence[Candidate], *, vessel_hu: float | None = None)
     Args:
         candidates: of one scene.
         vessel_hu: brightest blood of an enhanced scan; None on a plain one.
+        is_vessel: whether a structure is plainly a vessel; its peak alone does not tell, since the brightest of
+            thousands of voxels is brighter than blood by noise.
     """
     kept: list[Candidate] = []
     boxes = np.empty((len(candidates), 2, 3), int)
@@ -58,8 +67,10 @@ def distinct(candidates: Sequence[Candidate], *, vessel_hu: float | None = None)
             within, beside = _shares(part, whole)
             if max(within, beside) <= WITHIN:
                 continue
-            if (_alike(part, whole) or _is_skin(part, whole)) and (
-                vessel_hu is None or min(part.peak_hu, whole.peak_hu) > vessel_hu
+            if (
+                (_alike(part, whole) or _is_skin(part, whole))
+                and (vessel_hu is None or min(part.peak_hu, whole.peak_hu) > vessel_hu)
+                and not (_is_far_larger(whole, part) and is_vessel(whole))
             ):
                 keep(k, _joined(whole, part))
                 break
@@ -96,6 +107,10 @@ def _is_skin(part: Candidate, whole: Candidate) -> bool:
     if max(part.peak_hu, whole.peak_hu) >= METAL_HU or not _alike(part, whole, ALIKE_CALCIUM):
         return False
     return max(_shares(whole, part)) > WITHIN
+
+
+def _is_far_larger(whole: Candidate, part: Candidate) -> bool:
+    return bool(np.count_nonzero(whole.region) >= FAR_LARGER * np.count_nonzero(part.region))
 
 
 def _shares(part: Candidate, whole: Candidate) -> tuple[float, float]:

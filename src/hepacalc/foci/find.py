@@ -21,7 +21,7 @@ from hepacalc.foci.mimics import Verdict, is_beside, judge, judge_vessel
 from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.scene import Mask, Scene, look_at
 from hepacalc.foci.signs import Signs, look
-from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree
+from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree, vessel_reason
 from hepacalc.foci.window import Window, open_window
 from hepacalc.records import (
     MEASUREMENTS,
@@ -130,7 +130,11 @@ def find_foci(
             # what does not touch the liver is not a candidate of the liver; metal beside it is told all the same
             candidates = tuple(c for c in candidates if c.inside > LEAST_INSIDE or c.peak_hu > 1500)
             blood = _raised(scene, blood, candidates)
-            candidates = distinct(candidates, vessel_hu=blood.brightest_hu if blood.is_contrast else None)
+            candidates = distinct(
+                candidates,
+                vessel_hu=blood.brightest_hu if blood.is_contrast else None,
+                is_vessel=lambda candidate: vessel_reason(scene, candidate, blood) is not None,
+            )
             found, dropped = _keep(_judge_all(scene, candidates, blood, pool))
         else:
             found, dropped = _judge_all(scene, drawn_candidates(scene, drawn), blood, pool, drawn), {}
