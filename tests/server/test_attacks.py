@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import socket
@@ -309,14 +310,16 @@ def test_sign_in_leads_nowhere_else(house: Running, to: str):
 def raw(house: Running, request: bytes) -> bytes:
     place = urlsplit(house.base)
     with socket.create_connection((place.hostname, place.port), timeout=10) as line:
-        line.sendall(request)
-        line.shutdown(socket.SHUT_WR)
         out = b""
         try:
+            line.sendall(request)
+            line.shutdown(socket.SHUT_WR)
             while part := line.recv(65536):
                 out += part
-        except ConnectionResetError:
-            return out  # it hung up on us
+        except OSError as fault:
+            # it hung up on us, perhaps before all was sent
+            if fault.errno not in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+                raise
     return out
 
 
