@@ -98,6 +98,19 @@ def test_a_focus_no_brighter_than_blood_is_not_calcium_on_an_enhanced_scan() -> 
     assert all(f.kind != "calcification" for f in result.foci)
 
 
+@pytest.mark.parametrize("degrees", [0, 30, 45, 60, 90])
+def test_a_piece_of_a_vessel_is_a_vessel_whichever_way_it_runs(degrees: int) -> None:
+    phase = replace(PORTAL, vessel_hu=Measured(200.0, "HU", 190.0, 210.0, "test"))
+    hu, mask, geometry = block_liver(seed=4, liver_hu=110.0, spacing=(1.6, 0.6, 0.6))
+    at, way = middle(geometry), np.deg2rad(degrees)
+    for step in np.arange(-5.0, 5.1, 0.5):
+        # as bright as blood, and alone: what it hangs on is too faint to be seen
+        add_ball(hu, geometry, [at[0], at[1] + step * np.sin(way), at[2] + step * np.cos(way)], 2.6, 32)
+    found = run(as_volume(hu, geometry), as_liver(mask, geometry), phase).foci
+    assert found
+    assert {f.kind for f in found} == {"vessel"}
+
+
 @pytest.mark.parametrize(("taken_in", "kind"), [(10, "vessel"), (12, "indeterminate")])
 def test_a_vena_cava_in_the_mask_is_no_calcium_though_brighter_than_the_aorta(taken_in: int, kind: str) -> None:
     phase = replace(PORTAL, vessel_hu=Measured(200.0, "HU", 190.0, 210.0, "test"))

@@ -212,9 +212,8 @@ def _on_contrast(signs: Signs, blood: Blood) -> Verdict:
             (*reasons, "a little brighter than blood, but too small or too noisy to tell"),
         )  # fmt: skip
     if signs.continues_mm > 6.0 or not signs.is_compact:
-        return Verdict(
-            "vessel", "probable", 0.1, ("enhanced vessel",), (*reasons, "vessel-like brightness goes on beyond it")
-        )
+        why = "vessel-like brightness goes on beyond it" if signs.continues_mm > 6.0 else "drawn out as a vessel is"
+        return Verdict("vessel", "probable", 0.1, ("enhanced vessel",), (*reasons, why))
     strong = signs.significance >= 6.5 and signs.sureness >= 6.0
     bright = signs.core_hu - liver > 0.8 * (top - liver)
     if strong and bright and signs.true_hu > top + max(60.0, 1.5 * (top - liver)) and signs.continues_mm < 4.0:

@@ -46,7 +46,7 @@ class Blood:
 def vessel_reason(scene: Scene, candidate: Candidate, blood: Blood) -> str | None:
     """Return why a candidate is plainly a vessel, without a closer look; None when it is not plain.
 
-    A vessel is no brighter than blood and either long, or goes on beyond the candidate at vessel-like brightness.
+    A vessel is no brighter than blood and either long, or drawn out, or goes on beyond the candidate as bright.
     """
     if not blood.is_contrast or blood.brightest_hu is None:
         return None
@@ -55,9 +55,11 @@ def vessel_reason(scene: Scene, candidate: Candidate, blood: Blood) -> str | Non
     extent = _extent_mm(scene, candidate)
     if _is_long(scene, candidate) and _quantile(values, candidate, 0.85) <= top + blood_margin(scene):
         reason = f"{candidate.peak_hu:.0f} HU over {extent:.0f} mm"
-    elif _quantile(values, candidate) <= top + blood_margin(scene) and (
-        not is_compact(scene, candidate.region) or continues_mm(scene, candidate, blood) > 6.0
-    ):
+    elif _quantile(values, candidate) > top + blood_margin(scene):
+        return None
+    elif not is_compact(scene, candidate.region):
+        reason = f"{candidate.peak_hu:.0f} HU, drawn out as a vessel is"
+    elif continues_mm(scene, candidate, blood) > 6.0:
         reason = f"{candidate.peak_hu:.0f} HU, and vessel-like brightness goes on beyond it"
     else:
         return None
@@ -136,10 +138,21 @@ def is_compact(scene: Scene, region: Mask) -> bool:
     extent = [n * d for n, d in zip(region.shape, scene.spacing_mm, strict=True)]
     if max(extent) > 25.0 or (max(extent) > 12.0 and region.mean() < 0.3):
         return False
-    in_plane = [e for axis, e in enumerate(extent) if axis != scene.slice_axis]
     along = extent[scene.slice_axis]
-    wide = max(in_plane)
-    return bool(wide <= 2.2 * min(in_plane) + 1.0 and along <= 2.0 * wide + 1.5 * scene.slice_thickness_mm)
+    short, wide = _plane_axes_mm(scene, region)
+    return bool(wide <= 2.2 * short + 1.0 and along <= 2.0 * wide + 1.5 * scene.slice_thickness_mm)
+
+
+def _plane_axes_mm(scene: Scene, region: Mask) -> tuple[float, float]:
+    """Return the axes in mm of the ellipse that a region looks like when seen along the slice axis, shorter first.
+
+    Its own axes, not those of the grid: a vessel that runs across the grid fills a box as wide as long.
+    """
+    pixel = np.array([d for axis, d in enumerate(scene.spacing_mm) if axis != scene.slice_axis])
+    points = np.argwhere(region.any(axis=scene.slice_axis)) * pixel
+    spread = np.cov(points.T, bias=True) + np.diag(pixel**2 / 12.0)
+    short, wide = 4.0 * np.sqrt(np.linalg.eigvalsh(spread))
+    return float(short), float(wide)
 
 
 def continues_mm(scene: Scene, candidate: Candidate, blood: Blood) -> float:
