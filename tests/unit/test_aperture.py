@@ -12,6 +12,7 @@ from scipy import ndimage
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from foci_scenes import add_ball, as_liver, as_volume, block_liver
 from hepacalc.foci.aperture import Signal, measure_signal
+from hepacalc.foci.faint import faint_signal
 from hepacalc.foci.scene import Scene, look_at
 from hepacalc.foci.window import Window, background_field, open_window
 from hepacalc.geometry import Geometry
@@ -152,3 +153,34 @@ def test_a_region_flooded_over_the_liver_stays_background() -> None:
     window = open_window(scene, box, region, flooded, float(scene.hu[box][region].max()))
     assert np.median(window.background[window.region]) == pytest.approx(55, abs=4)
     assert measure_signal(scene, window).total_hu_mm3 == pytest.approx(truth, rel=0.08)
+
+
+def test_what_noise_alone_brings_over_the_limit_is_taken_off() -> None:
+    hu, mask, geometry = block_liver(spacing=(2.5, 0.8, 0.8), noise=12.0, seed=9)
+    scene = look(hu, mask, geometry)
+    zone = ndimage.binary_erosion(scene.liver, iterations=6)
+    rest = (scene.hu - scene.parenchyma_hu).astype(np.float32)
+    total, sd = faint_signal(scene, rest, zone)
+    whole_mm3 = float(zone.sum()) * scene.voxel_mm3
+    # noise without a signal: nothing that its own doubt does not cover, and less than 1 HU everywhere
+    assert total < max(3 * sd, 1.0 * whole_mm3)
+    # a faint grid of lines stands out; where only what is as bright as blood counts, it does not
+    rest[:, ::8] += 60.0
+    truth = 60.0 * float(zone[:, ::8].sum()) * scene.voxel_mm3
+    assert faint_signal(scene, rest, zone)[0] == pytest.approx(truth, rel=0.35)
+    assert faint_signal(scene, rest, zone, 150.0) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("thickness", [2.5, 4.0])
+def test_the_arms_of_a_star_count(thickness: float) -> None:
+    hu, mask, geometry = block_liver(spacing=(thickness, 0.8, 0.8), noise=6.0, seed=10)
+    at = middle(geometry)
+    truth = add_ball(hu, geometry, at, 4.0, 450, sigma_mm=SIGMA)
+    for turn in np.deg2rad([0, 72, 144, 216, 288]):
+        for far in np.arange(2.0, 7.1, 0.5):  # arms get thin and faint
+            place = at + np.array([0.0, far * np.sin(turn), far * np.cos(turn)])
+            truth += add_ball(hu, geometry, place, 2.2 - 0.15 * far, 110 - 8 * far, sigma_mm=SIGMA)
+    scene = look(hu, mask, geometry)
+    peak = float(scene.hu.max())
+    _, signal = measured(scene, regions(scene, 55 + 0.5 * (peak - 55)), at)
+    assert signal.total_hu_mm3 == pytest.approx(truth, rel=0.14)

@@ -19,6 +19,7 @@ from scipy import ndimage
 from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.bodies import BlurredBody, fit_bodies
 from hepacalc.foci.diameters import ModelExtents, model_extents
+from hepacalc.foci.faint import faint_signal
 from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.foci.solid import Solid, fit_solid
 from hepacalc.foci.window import REACH, Window, crop_window
@@ -31,11 +32,14 @@ CORRELATED_VOXELS = 6.0
 NOISE_FACTOR = 1.25
 EDGE_SHARE = 0.014
 SPARSE_SHARE = 0.1
-LEFT_OVER_SD = 1.5
+LEFT_OVER_SHARE = 0.3
+"""How far what fades below the models is known, as a share of it."""
 MISFIT_SHARE = 0.8
 """What part of the misfit of an ellipsoid is taken for an error of its total."""
 SOLID_SHARE = 0.03
 """Least error of an ellipsoid's total, as a share of it."""
+BEYOND = 2.0
+"""How many times what stands out beyond an ellipsoid is taken for an error of its total: as much again does not."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -133,6 +137,7 @@ def _weighed(signal: Signal, solid: Solid) -> Signal:
     Both stand on the same noise, so that their errors from it add up, and do not average out.
     """
     shape_sd = float(np.hypot(MISFIT_SHARE * solid.misfit, SOLID_SHARE)) * abs(solid.total_hu_mm3)
+    shape_sd = float(np.hypot(shape_sd, BEYOND * solid.beyond_hu_mm3))
     doubt = signal.noise_sd**2 + signal.edge_sd**2
     part = doubt / (doubt + solid.sd**2 + shape_sd**2)
     return replace(
@@ -157,19 +162,15 @@ def _seen_blunter(scene: Scene, window: Window, excess: F32, body: BlurredBody, 
 
 
 def _left_over(scene: Scene, window: Window, excess: F32, body: BlurredBody, cut: float) -> tuple[float, float]:
-    """Return the signal around a focus that its model does not explain, shrunk by its doubt, and that doubt.
+    """Return the signal around a focus that its model does not explain, and its doubt.
 
-    Thin arms and grains fade below what the model follows.
+    Thin arms and grains fade below what the model follows. On an enhanced scan only what is brighter than blood counts.
     """
     model = np.where(window.reach <= REACH, body.blurred, 0)
     zone = (window.reach <= REACH) & (model <= cut * model.max()) & window.liver
-    mm3 = float(zone.sum()) * scene.voxel_mm3
-    total = float((excess - model)[zone].sum()) * scene.voxel_mm3
-    sd = scene.curve.at(mm3) * mm3
-    if total <= LEFT_OVER_SD * sd:
-        return 0.0, 0.0
-    weight = total**2 / (total**2 + sd**2)
-    return weight * total, weight * sd
+    floor = 0.0 if window.vessel_hu is None else window.vessel_hu - window.background
+    total, sd = faint_signal(scene, excess - model, zone, floor)
+    return total, float(np.hypot(sd, LEFT_OVER_SHARE * total))
 
 
 def _sparseness(region: Mask) -> float:

@@ -19,6 +19,7 @@ from scipy.special import ndtr
 
 from hepacalc.foci.blocks import tight_box
 from hepacalc.foci.bodies import SLICE_SOFTNESS
+from hepacalc.foci.faint import faint_signal
 from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.foci.window import Window
 
@@ -53,6 +54,7 @@ class Solid:
         total_hu_mm3: its contrast times its volume.
         sd: standard deviation of that from noise, with size, place and background unknown.
         misfit: how much of the focus it does not describe beyond noise: root of the share of squared signal.
+        beyond_hu_mm3: signal that stands out of the noise around it, such as the arms of a star.
         axes_mm: ``(3,)`` its three axes, longest first, before the scan blurred it.
         axes_sd_mm: ``(3,)`` standard deviations of these from noise, with all else unknown.
     """
@@ -60,6 +62,7 @@ class Solid:
     total_hu_mm3: float
     sd: float
     misfit: float
+    beyond_hu_mm3: float
     axes_mm: F64
     axes_sd_mm: F64
 
@@ -159,10 +162,13 @@ class _Problem:
         core = model > CORE * model.max()
         beyond = float((left[core] ** 2).sum()) - 1.1 * float(core.sum()) * self._scene.noise_hu**2
         misfit = float(np.sqrt(max(beyond, 0.0) / float((model[core] ** 2).sum() + 1e-9)))
+        around, rest = np.zeros(self._zone.shape, bool), np.zeros(self._zone.shape, np.float32)
+        around[self._zone], rest[self._zone] = ~core, left
+        outside = faint_signal(self._scene, rest, around)[0]
         axes = 2 * np.linalg.svd(_shears(nearby), compute_uv=False)
         move = (axes[1:] - axes[0]) / STEP[:, None]
         axes_sd = np.sqrt(np.einsum("ua,uv,va->a", move, spread[1:, 1:], move))
-        return Solid(float(amount[0]), float(np.sqrt(spread[0, 0])), misfit, axes[0], axes_sd)
+        return Solid(float(amount[0]), float(np.sqrt(spread[0, 0])), misfit, outside, axes[0], axes_sd)
 
     def residuals(self, values: F64) -> F64:
         """Return whitened residuals and priors for each row of unknowns."""

@@ -42,6 +42,7 @@ class Window:
         distance_mm: distance from the region; infinity where it is more than :data:`FARTHEST_MM`.
         reach: distance from the region and its faint outskirts in units of the point spread; infinity beyond
             :data:`REACH` and a half.
+        vessel_hu: brightest blood of an enhanced scan: what is no brighter around a focus may be a vessel.
     """
 
     box: Slices3
@@ -53,6 +54,7 @@ class Window:
     height: float
     distance_mm: F32
     reach: F32
+    vessel_hu: float | None
 
 
 def open_window(
@@ -90,7 +92,7 @@ def open_window(
     liver = scene.liver[window]
     background = background_field(hu, clean, liver, scene)
     height = float(height_hu - np.median(background[mask]))
-    return Window(window, hu, mask, clean, liver, background, height, distance, units)
+    return Window(window, hu, mask, clean, liver, background, height, distance, units, vessel_hu)
 
 
 def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: float, vessel_hu: float | None) -> Mask:
@@ -168,6 +170,7 @@ def crop_window(window: Window) -> Window:
         window.height,
         window.distance_mm[part],
         np.ascontiguousarray(window.reach[part]),
+        window.vessel_hu,
     )
 
 
