@@ -14,7 +14,7 @@ from foci_scenes import add_ball, as_liver, as_volume, block_liver
 from hepacalc.foci.aperture import Signal, measure_signal
 from hepacalc.foci.faint import faint_signal
 from hepacalc.foci.scene import Scene, look_at
-from hepacalc.foci.window import Window, background_field, open_window
+from hepacalc.foci.window import Window, background_field, open_window, share_out
 from hepacalc.geometry import Geometry
 
 SIGMA = 0.75
@@ -184,3 +184,22 @@ def test_the_arms_of_a_star_count(thickness: float) -> None:
     peak = float(scene.hu.max())
     _, signal = measured(scene, regions(scene, 55 + 0.5 * (peak - 55)), at)
     assert signal.total_hu_mm3 == pytest.approx(truth, rel=0.14)
+
+
+def test_two_peaks_of_one_cloud_share_what_lies_between_them() -> None:
+    hu, mask, geometry = block_liver(spacing=(1.25, 0.8, 0.8), noise=4.0, seed=11)
+    at, truth = middle(geometry), 0.0
+    for side in (-3.0, 3.0):
+        truth += add_ball(hu, geometry, at + np.array([0.0, 0.0, side]), 2.5, 700, sigma_mm=SIGMA)
+    for row in (-2.0, 0.0, 2.0):
+        for column in (-1.5, 0.0, 1.5):  # grains too faint to be peaks of their own
+            truth += add_ball(hu, geometry, at + np.array([0.0, row, column]), 1.6, 250, sigma_mm=SIGMA)
+    scene = look(hu, mask, geometry)
+    labels = regions(scene, 55 + 0.6 * (float(scene.hu.max()) - 55))
+    windows = [measured(scene, labels, at + np.array([0.0, 0.0, side]))[0] for side in (-3.0, 3.0)]
+    both = sum(measure_signal(scene, w).total_hu_mm3 for w in windows)
+    shared = sum(measure_signal(scene, share_out(scene, w, labels > 0)).total_hu_mm3 for w in windows)
+    assert both > 1.2 * truth
+    assert shared == pytest.approx(truth, rel=0.12)
+    alone = labels == labels[tuple(np.rint((at - [0.0, 0.0, 3.0]) / scene.spacing_mm).astype(int) - scene.start)]
+    assert share_out(scene, windows[0], alone) is windows[0]

@@ -22,7 +22,7 @@ from hepacalc.foci.pattern import classify_pattern
 from hepacalc.foci.scene import Mask, Scene, look_at
 from hepacalc.foci.signs import Signs, look
 from hepacalc.foci.vessels import Blood, brightest_long, brightest_tree, vessel_reason
-from hepacalc.foci.window import Window, open_window
+from hepacalc.foci.window import Window, open_window, share_out
 from hepacalc.records import (
     MEASUREMENTS,
     Burden,
@@ -138,6 +138,7 @@ def find_foci(
             found, dropped = _keep(_judge_all(scene, candidates, blood, pool))
         else:
             found, dropped = _judge_all(scene, drawn_candidates(scene, drawn), blood, pool, drawn), {}
+        found = _shared_out(scene, found)
         points = np.array([_centroid(scene, f.candidate) for f in found], float).reshape(-1, 3)
         places = None if locate is None else pool.submit(locate, points)
         drafts = list(pool.map(lambda item: _measure(scene, item, calibration, blood, hilum_mm, agatston), found))
@@ -251,6 +252,15 @@ def _keep(found: list[_Found]) -> tuple[list[_Found], dict[str, int]]:
         if len(group) > most:
             dropped[kind] = len(group) - most
     return kept, dropped
+
+
+def _shared_out(scene: Scene, found: list[_Found]) -> list[_Found]:
+    """Return candidates whose windows reach only what no other calcification is nearer to."""
+    calcium = np.zeros(scene.hu.shape, bool)
+    for f in found:
+        if f.verdict.kind in MASS_KINDS:
+            calcium[f.candidate.box] |= f.candidate.region
+    return [f if f.window is None else replace(f, window=share_out(scene, f.window, calcium)) for f in found]
 
 
 def _measure(

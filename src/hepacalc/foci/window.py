@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -11,7 +11,7 @@ from hepacalc.foci.blocks import block_mean, distance_within, enlarge, tight_box
 from hepacalc.foci.scene import F32, Mask, Scene
 from hepacalc.geometry import Slices3
 
-__all__ = ["REACH", "Window", "background_field", "crop_window", "open_window"]
+__all__ = ["REACH", "Window", "background_field", "crop_window", "open_window", "share_out"]
 
 SHELL_MM = 7.0
 LEAST_SIGMA_MM = 0.85
@@ -41,7 +41,7 @@ class Window:
         height: peak height above background.
         distance_mm: distance from the region; infinity where it is more than :data:`FARTHEST_MM`.
         reach: distance from the region and its faint outskirts in units of the point spread; infinity beyond
-            :data:`REACH` and a half.
+            :data:`REACH` and a half; after :func:`share_out` also where another calcification is nearer.
         vessel_hu: brightest blood of an enhanced scan: what is no brighter around a focus may be a vessel.
     """
 
@@ -93,6 +93,24 @@ def open_window(
     background = background_field(hu, clean, liver, scene)
     height = float(height_hu - np.median(background[mask]))
     return Window(window, hu, mask, clean, liver, background, height, distance, units, vessel_hu)
+
+
+def share_out(scene: Scene, window: Window, calcium: Mask) -> Window:
+    """Return a window that reaches only what is nearer to its focus than to another one that is summed as well.
+
+    Two peaks of one cloud of grains would both count the grains between them.
+
+    Args:
+        scene: the liver.
+        window: the focus.
+        calcium: bool on the scene's grid: all foci that have a mass.
+    """
+    other = calcium[window.box] & ~window.region
+    if not other.any():
+        return window
+    # from the regions themselves: outskirts of both hold the grains between them
+    nearer = distance_within(other, scene.spacing_mm, FARTHEST_MM) < window.distance_mm
+    return replace(window, reach=np.where(nearer, np.float32(np.inf), window.reach))
 
 
 def _outskirts(scene: Scene, hu: F32, region: Mask, distance: F32, height_hu: float, vessel_hu: float | None) -> Mask:
