@@ -133,6 +133,18 @@ def test_as_bright_but_all_in_the_liver_is_no_vena_cava() -> None:
     assert run(as_volume(hu, geometry), as_liver(mask, geometry), phase).foci[0].kind == "calcification"
 
 
+@pytest.mark.parametrize(("liver_hu", "above", "kind"), [(15.0, 7, "vessel"), (15.0, 40, "calcification")])
+def test_the_vessels_of_a_fatty_liver_are_no_focus_without_contrast_medium(
+    liver_hu: float, above: float, kind: str
+) -> None:
+    hu, mask, geometry = block_liver(seed=5, liver_hu=liver_hu, noise=5.0, spacing=(2.0, 1.0, 1.0))
+    at = middle(geometry)
+    for along in np.arange(-25.0, 25.1, 1.0):
+        add_ball(hu, geometry, [at[0], at[1] + 0.4 * along, at[2] + along], 6.0, above)
+    found = run(as_volume(hu, geometry), as_liver(mask, geometry)).foci
+    assert {f.kind for f in found if f.kind != "noise"} == {kind}
+
+
 def test_metal_is_metal_and_has_no_mass() -> None:
     hu, mask, geometry = block_liver(seed=4)
     add_ball(hu, geometry, middle(geometry), 6, 3000)

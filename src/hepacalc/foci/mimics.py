@@ -19,6 +19,8 @@ from hepacalc.records import Certainty, Kind
 __all__ = ["Verdict", "is_beside", "judge", "judge_vessel"]
 
 CALCIUM_HU = 130.0
+FATTY_HU, PLAIN_BLOOD_HU = 40.0, 65.0
+"""Below so many HU of liver its vessels outshine it without contrast medium; blood is no brighter than this then."""
 INDETERMINATE_HU = 90.0
 METAL_HU = 1000.0
 LIPIODOL_HU = 700.0
@@ -160,6 +162,9 @@ def _on_plain(signs: Signs) -> Verdict:
     floor = max(CALCIUM_HU, signs.peak_hu - signs.above_hu + max(45.0, 1.5 * signs.noise_hu))
     reasons = [f"{signs.peak_hu:.0f} HU, {signs.above_hu:.0f} HU above the liver around it, no contrast medium"]
     mimic = _edge_doubts(signs)
+    if signs.peak_hu - signs.above_hu < FATTY_HU and signs.surely_hu <= PLAIN_BLOOD_HU and not signs.is_compact:
+        reasons.append("no brighter than blood without contrast medium: vessels outshine a fatty liver")
+        return Verdict("vessel", "probable", 0.1, ("vessel in a fatty liver",), tuple(reasons))
     if _may_be_chest_wall(signs, mimic):
         reasons.append("at the edge of the liver and of what can be followed: it may belong to the chest wall")
         return Verdict("indeterminate", "possible", 0.35, tuple(mimic), tuple(reasons))
