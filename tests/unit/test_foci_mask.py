@@ -60,9 +60,11 @@ def test_the_same_contours_give_the_same_numbers() -> None:
             a, b = one.measurements[name], other.measurements[name]
             if isinstance(a, Measured):
                 assert isinstance(b, Measured)
-                # a drawn region has its brightest voxel as peak, a found one its own: a part of what it doubts itself
-                within = max(0.05 * abs(a.value), (a.high - a.low) / 6)
-                assert b.value == pytest.approx(a.value, abs=within), name
+                if one.kind == "calcification":
+                    assert b.value == pytest.approx(a.value, rel=0.05)
+                else:
+                    # a halo cut from its neighbour holds voxels brighter than its own peak; drawn, these are its peak
+                    assert a.low <= b.value <= a.high, name
 
 
 def test_removed_is_gone_added_is_measured_and_changed_is_kept() -> None:
