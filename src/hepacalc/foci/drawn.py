@@ -87,13 +87,24 @@ class _Ground:
         return self._slow[z, y, x], self._depth[z, y, x]
 
 
+def _own(
+    labels: NDArray[np.uint16], label: int, box: tuple[slice, slice, slice], region: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return where the brightness of a contour is its own: beside another contour that one's blur is in it."""
+    wide = tuple(slice(max(b.start - 2, 0), b.stop + 2) for b in box)
+    inner = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))
+    other = (labels[wide] > 0) & (labels[wide] != label)
+    own = region & ~ndimage.binary_dilation(other, np.ones((3, 3, 3)), iterations=2)[inner]
+    return own if own.any() else region
+
+
 def _candidate(
     scene: Scene, labels: NDArray[np.uint16], label: int, box: tuple[slice, slice, slice], ground: _Ground
 ) -> Candidate:
     region = np.ascontiguousarray(labels[box] == label)
     index = np.argwhere(region) + [b.start for b in box]
     slow, depth = ground.at(index)
-    hu = np.where(region, scene.hu[box], -np.inf)
+    hu = np.where(_own(labels, label, box, region), scene.hu[box], -np.inf)
     at = np.unravel_index(int(np.argmax(hu)), hu.shape)
     peak = (int(at[0]) + box[0].start, int(at[1]) + box[1].start, int(at[2]) + box[2].start)
     background = float(np.median(slow))
